@@ -1,0 +1,118 @@
+package consent
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Purpose is the one thing that a sealed link can do.
+type Purpose byte
+
+// The purposes. Links that stop mail live for ever; a confirmation lives as
+// long as the case that it names waits for it.
+const (
+	PurposeOptOut  Purpose = 1 // stop the topic in Scope, or all marketing
+	PurposeChoices Purpose = 2 // the page with all choices
+	PurposeConfirm Purpose = 3 // confirm the case whose number ends in Scope
+	PurposeBounce  Purpose = 4 // our return path; Scope is the end of the campaign's number
+	PurposeUndo    Purpose = 5 // take back the opt-out that was announced
+)
+
+// Link is what a sealed token says.
+type Link struct {
+	Purpose Purpose
+	Address Key
+	Scope   uint16
+}
+
+// Keyring holds the link keys by their number. Links are sealed with the
+// newest and opened with any: a key is never taken out of the ring while a
+// message that it sealed may still be read.
+type Keyring map[byte][]byte
+
+const (
+	macSize   = 16
+	linkSize  = 2 + KeySize + 2 + macSize // 31 bytes, 50 characters of base32
+	tokenSize = 50
+)
+
+// ErrLink means that a token was not made by this ring: forged, cut off or
+// changed on its way.
+var ErrLink = errors.New("this link is not one of ours, or not whole")
+
+// Seal writes the link as 50 characters of lower-case base32, so that it fits
+// the 64 octets of a local part (RFC 5321 §4.5.3.1.1) and survives hops that
+// change its case.
+func (r Keyring) Seal(l Link) string {
+	newest := -1
+	for id := range r {
+		newest = max(newest, int(id))
+	}
+	if newest < 0 {
+		panic("consent: sealing a link without a key")
+	}
+	raw := make([]byte, 0, linkSize)
+	raw = append(raw, byte(l.Purpose), byte(newest))
+	raw = append(raw, l.Address[:]...)
+	raw = binary.BigEndian.AppendUint16(raw, l.Scope)
+	raw = append(raw, mac(r[byte(newest)], raw)...)
+	return encoding.EncodeToString(raw)
+}
+
+// Open reads a token, in any letter case. Every bit counts: encodings of the
+// same bytes in other characters are refused too.
+func (r Keyring) Open(token string) (Link, error) {
+	token = strings.ToLower(token)
+	if len(token) != tokenSize {
+		return Link{}, fmt.Errorf("%w: it has %d characters, not %d", ErrLink, len(token), tokenSize)
+	}
+	raw, err := encoding.DecodeString(token)
+	if err != nil || len(raw) != linkSize || encoding.EncodeToString(raw) != token {
+		return Link{}, ErrLink
+	}
+	key, known := r[raw[1]]
+	body, seal := raw[:linkSize-macSize], raw[linkSize-macSize:]
+	if !known || subtle.ConstantTimeCompare(mac(key, body), seal) != 1 {
+		return Link{}, ErrLink
+	}
+	l := Link{Purpose: Purpose(raw[0]), Scope: binary.BigEndian.Uint16(raw[2+KeySize:])}
+	copy(l.Address[:], raw[2:])
+	return l, nil
+}
+
+// FindToken looks for a token of ours in a text, such as the address of a
+// mail or the lines that it quotes.
+func (r Keyring) FindToken(text string) (Link, string, bool) {
+	text = strings.ToLower(text)
+	for start := 0; start < len(text); {
+		if !inAlphabet(text[start]) {
+			start++
+			continue
+		}
+		end := start
+		for end < len(text) && inAlphabet(text[end]) {
+			end++
+		}
+		if end-start == tokenSize {
+			if l, err := r.Open(text[start:end]); err == nil {
+				return l, text[start:end], true
+			}
+		}
+		start = end
+	}
+	return Link{}, "", false
+}
+
+func inAlphabet(c byte) bool { return c >= 'a' && c <= 'z' || c >= '2' && c <= '7' }
+
+func mac(key, body []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte("link\x00"))
+	h.Write(body)
+	return h.Sum(nil)[:macSize]
+}

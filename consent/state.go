@@ -1,0 +1,209 @@
+package consent
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// Mark is the choice that counts for one scope, and what it rests on.
+type Mark struct {
+	Choice Choice `json:"c,omitempty"`
+	At     int64  `json:"t,omitempty"` // received, µs since 1970
+	Via    Via    `json:"v,omitempty"`
+	Source string `json:"s,omitempty"`
+}
+
+// Time is when the choice was received.
+func (m Mark) Time() time.Time { return time.UnixMicro(m.At).UTC() }
+
+// State is what an address key's ledger entries add up to. Statuses hold the
+// time at which they were set, in µs since 1970; 0 means not set.
+type State struct {
+	Marketing  Mark         `json:"m,omitzero"`
+	Partner    Mark         `json:"p,omitzero"`
+	Sharing    Mark         `json:"sh,omitzero"`
+	Topics     map[int]Mark `json:"tp,omitempty"`
+	Hold       int64        `json:"h,omitempty"`
+	Restricted int64        `json:"r,omitempty"`
+	Dead       int64        `json:"d,omitempty"`
+	Strike     int64        `json:"st,omitempty"` // first "no such mailbox"
+	Erased     int64        `json:"e,omitempty"`
+	Suppressed int64        `json:"su,omitempty"`
+}
+
+// StrikeGap is how far apart two "no such mailbox" answers must lie before an
+// address counts as dead: one answer may be a mistake of an afternoon.
+const StrikeGap = 24 * time.Hour
+
+// Fold adds entries, in the order of the ledger, to the zero state.
+func Fold(entries []Entry) State {
+	var s State
+	for _, e := range entries {
+		s = s.With(e)
+	}
+	return s
+}
+
+// With gives the state after one more entry. Contradictions are ordered by
+// receipt, and the stricter wins a tie. A yes that is not the person's own act
+// never changes a no; this holds here, below every door, so that no import,
+// API call or act of staff can forget it.
+func (s State) With(e Entry) State {
+	if topic, ok := e.Scope.Topic(); ok {
+		s.Topics = maps.Clone(s.Topics)
+		if s.Topics == nil {
+			s.Topics = map[int]Mark{}
+		}
+		return s.withTopic(topic, e)
+	}
+	switch e.Scope {
+	case ScopeMarketing:
+		return s.withMarketing(e)
+	case ScopePartner:
+		s.Partner = s.choose(s.Partner, e)
+		return s.afterYes(e, s.Partner)
+	case ScopeSharing:
+		s.Sharing = s.choose(s.Sharing, e)
+	case ScopeErased:
+		return s.withErased(e)
+	case ScopeStrike:
+		return s.withStrike(e)
+	case ScopeHold:
+		s.Hold = status(s.Hold, e)
+	case ScopeRestricted:
+		s.Restricted = status(s.Restricted, e)
+	case ScopeDead:
+		s.Dead = status(s.Dead, e)
+	case ScopeSuppressed:
+		s.Suppressed = status(s.Suppressed, e)
+	}
+	return s
+}
+
+func (s State) withTopic(topic int, e Entry) State {
+	before, known := s.Topics[topic]
+	if !known && s.Marketing.Choice == Out {
+		before = s.Marketing // a first yes to a topic must outweigh the no to everything
+	}
+	mark := s.choose(before, e)
+	if mark == before && !known {
+		return s // a yes that was refused leaves no trace of a choice
+	}
+	s.Topics[topic] = mark
+	return s.afterYes(e, mark)
+}
+
+func (s State) withMarketing(e Entry) State {
+	s.Marketing = s.choose(s.Marketing, e)
+	if e.Choice != Out {
+		return s.afterYes(e, s.Marketing)
+	}
+	topics := make(map[int]Mark, len(s.Topics))
+	for id, mark := range s.Topics {
+		topics[id] = s.choose(mark, e)
+	}
+	if len(topics) > 0 {
+		s.Topics = topics
+	}
+	s.Partner = s.choose(s.Partner, e)
+	return s
+}
+
+// choose gives what counts of the choice so far and a new one.
+func (s State) choose(before Mark, e Entry) Mark {
+	at := e.Received.UnixMicro()
+	after := Mark{Choice: e.Choice, At: at, Via: e.Via, Source: e.Source}
+	switch e.Choice {
+	case Out:
+		if before.Choice != In || at >= before.At {
+			return latest(before, after)
+		}
+	case In:
+		refused := before.Choice == Out || s.Suppressed != 0 || s.Erased != 0
+		if refused && !e.Via.Own() {
+			return before
+		}
+		if before.Choice == "" || at > before.At {
+			return after
+		}
+	}
+	return before
+}
+
+// latest keeps the time of the first no when the same is said again.
+func latest(before, after Mark) Mark {
+	if before.Choice == Out {
+		before.At = max(before.At, after.At)
+		return before
+	}
+	return after
+}
+
+// afterYes lifts what the person's own yes outweighs: being on the
+// do-not-contact list, dead, or erased before.
+func (s State) afterYes(e Entry, mark Mark) State {
+	if e.Choice != In || !e.Via.Own() || mark.At != e.Received.UnixMicro() {
+		return s
+	}
+	s.Suppressed, s.Dead, s.Strike, s.Erased = 0, 0, 0, 0
+	if s.Marketing.Choice == Out && s.Marketing.At < mark.At {
+		s.Marketing = Mark{}
+	}
+	return s
+}
+
+// withErased forgets every yes: what is left says only "do not write".
+func (s State) withErased(e Entry) State {
+	if e.Choice == Lift {
+		s.Erased = 0
+		return s
+	}
+	return State{Erased: e.Received.UnixMicro(), Suppressed: s.Suppressed}
+}
+
+func (s State) withStrike(e Entry) State {
+	at := e.Received.UnixMicro()
+	switch {
+	case e.Choice == Lift:
+		s.Strike = 0
+	case s.Strike == 0:
+		s.Strike = at
+	case time.Duration(at-s.Strike)*time.Microsecond >= StrikeGap:
+		s.Dead = at
+	}
+	return s
+}
+
+func status(before int64, e Entry) int64 {
+	if e.Choice == Lift {
+		return 0
+	}
+	if before != 0 {
+		return before
+	}
+	return e.Received.UnixMicro()
+}
+
+// Encode writes the state as the store keeps it beside the address key. Equal
+// states give equal texts: encoding/json sorts the keys of maps.
+func (s State) Encode() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		panic("consent: a state is made of numbers and strings: " + err.Error())
+	}
+	return string(text)
+}
+
+// DecodeState reads what Encode wrote; the empty text is the zero state.
+func DecodeState(text string) (State, error) {
+	var s State
+	if text == "" || text == "{}" {
+		return s, nil
+	}
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return s, fmt.Errorf("reading a stored state: %w", err)
+	}
+	return s, nil
+}
