@@ -1,0 +1,144 @@
+package templates
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	_ "time/tzdata" // time zones must work on machines without a zone database
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+)
+
+// matter is the front matter as written; times are kept as text until the time zone is known.
+type matter struct {
+	Name      string  `yaml:"name"`
+	Subject   string  `yaml:"subject"`
+	Preheader string  `yaml:"preheader"`
+	Topic     string  `yaml:"topic"`
+	Service   string  `yaml:"service"`
+	Class     string  `yaml:"class"`
+	Audience  string  `yaml:"audience"`
+	From      string  `yaml:"from"`
+	Schedule  string  `yaml:"schedule"`
+	TimeZone  string  `yaml:"time_zone"`
+	StartBy   string  `yaml:"start_by"`
+	Rate      float64 `yaml:"rate"`
+}
+
+func campaignKeys() []string {
+	return []string{"name", "subject", "preheader", "topic", "class", "audience", "from", "schedule", "time_zone", "start_by", "rate"}
+}
+
+func alertKeys() []string {
+	return []string{"name", "subject", "preheader", "service", "from", "time_zone"}
+}
+
+// splitFrontMatter parts a file into the YAML, the Markdown and the line on which the Markdown begins.
+func splitFrontMatter(src []byte) (front, body string, bodyLine int, err error) {
+	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
+	if !utf8.Valid(src) {
+		return "", "", 0, errors.New("the file is not UTF-8: save it as UTF-8")
+	}
+	text := strings.ReplaceAll(string(src), "\r\n", "\n")
+	lines := strings.Split(text, "\n")
+	if strings.TrimRight(lines[0], " \t") != "---" {
+		return "", "", 0, errors.New("line 1: the file must begin with a line `---` and its settings (subject, topic, …)")
+	}
+	for i := 1; i < len(lines); i++ {
+		if strings.TrimRight(lines[i], " \t") == "---" {
+			return strings.Join(lines[1:i], "\n"), strings.Join(lines[i+1:], "\n"), i + 2, nil
+		}
+	}
+	return "", "", 0, errors.New("the settings have no end: close them with a line `---`")
+}
+
+func parseFrontMatter(front string, keys []string) (matter, error) {
+	var m matter
+	if len(front) > maxFrontMatter {
+		return m, fmt.Errorf("the settings have %d bytes, at most %d are allowed", len(front), maxFrontMatter)
+	}
+	if err := checkKeys(front, keys); err != nil {
+		return m, err
+	}
+	err := yaml.UnmarshalWithOptions([]byte(quoteMergeFields(front)), &m, yaml.Strict())
+	if err != nil {
+		return m, yamlError(err)
+	}
+	return m, nil
+}
+
+// checkKeys looks at the keys before the YAML parser does, so that a slip gets a suggestion, and so that a key of the
+// other kind of file is refused as well.
+func checkKeys(front string, keys []string) error {
+	var doc yaml.MapSlice
+	if err := yaml.Unmarshal([]byte(quoteMergeFields(front)), &doc); err != nil {
+		return yamlError(err)
+	}
+	known := map[string]bool{}
+	for _, k := range keys {
+		known[k] = true
+	}
+	for _, item := range doc {
+		key := fmt.Sprint(item.Key)
+		if !known[key] {
+			return fmt.Errorf("line %d: unknown key %q%s; known are %s", keyLine(front, key), key, didYouMean(key, keys), strings.Join(keys, ", "))
+		}
+	}
+	return nil
+}
+
+func keyLine(front, key string) int {
+	for i, line := range strings.Split(front, "\n") {
+		if strings.HasPrefix(strings.Trim(line, `"' `), key) {
+			return i + 2 // the first line of the file is the opening ---
+		}
+	}
+	return 2
+}
+
+// yamlError turns the parser's report, with its drawing of the place, into one line that counts from the file's first.
+func yamlError(err error) error {
+	var y yaml.Error
+	if errors.As(err, &y) && y.GetToken() != nil {
+		return fmt.Errorf("line %d: %s", y.GetToken().Position.Line+1, y.GetMessage())
+	}
+	return fmt.Errorf("reading the settings: %w", err)
+}
+
+var bareMergeField = regexp.MustCompile(`(?m)^(subject|preheader|name):[ \t]+([^"'|>\s][^\n]*\{[{%][^\n]*|\{[{%][^\n]*)$`)
+
+// quoteMergeFields puts quotes around a value such as `Hi {{ first_name | default: "you" }}`, whose colon and braces
+// mean something to YAML that the writer did not intend.
+func quoteMergeFields(front string) string {
+	return bareMergeField.ReplaceAllStringFunc(front, func(line string) string {
+		m := bareMergeField.FindStringSubmatch(line)
+		return m[1] + ": '" + strings.ReplaceAll(strings.TrimSpace(m[2]), "'", "''") + "'"
+	})
+}
+
+func (m matter) campaign() (Campaign, error) {
+	if k := Class(m.Class); k != "" && k != Newsletter && k != PartnerOffer {
+		return Campaign{}, unknownClass(k)
+	}
+	c := Campaign{Name: strings.TrimSpace(m.Name), Subject: strings.TrimSpace(m.Subject), Preheader: strings.TrimSpace(m.Preheader),
+		Topic: m.Topic, Service: m.Service, Class: Class(m.Class), Audience: strings.TrimSpace(m.Audience),
+		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate}
+	if c.TimeZone == "" {
+		c.TimeZone = "UTC"
+	}
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil || c.TimeZone == "Local" {
+		return c, fmt.Errorf("time_zone: %q is unknown: use a name such as Europe/Berlin", c.TimeZone)
+	}
+	if c.Schedule, err = parseWhen(m.Schedule, zone); err != nil {
+		return c, fmt.Errorf("schedule: %w", err)
+	}
+	if c.StartBy, err = parseWhen(m.StartBy, zone); err != nil {
+		return c, fmt.Errorf("start_by: %w", err)
+	}
+	return c, nil
+}

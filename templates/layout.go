@@ -1,0 +1,240 @@
+package templates
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"html"
+	"regexp"
+	"strings"
+	"time"
+)
+
+//go:embed layout
+var layoutFiles embed.FS
+
+// LayoutData is what stands around every message of a sender.
+type LayoutData struct {
+	Sender         string // the name that people know; shown at the top and in the footer
+	PostalAddress  string // one or several lines; the law wants it under all marketing
+	PrivacyContact string // an address for questions about data; may be empty
+	Language       string // BCP 47 tag of the content, "en" if empty; the footer is in the nearest language there is
+	ServiceName    string // for alerts; the service's id if empty
+}
+
+func (l LayoutData) validate(c Class) error {
+	if clean(l.Sender) == "" {
+		return errors.New("the sender has no name: set name under [sender]")
+	}
+	if c != ServiceAlert && strings.TrimSpace(l.PostalAddress) == "" {
+		return errors.New("the sender has no postal address, which must stand under every newsletter: set postal_address under [sender]")
+	}
+	if !languageTag.MatchString(l.language()) {
+		return fmt.Errorf("%q is not a language tag such as en or pt-BR", l.Language)
+	}
+	return nil
+}
+
+var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
+func (l LayoutData) language() string {
+	if l.Language == "" {
+		return "en"
+	}
+	return l.Language
+}
+
+// imprint is the sender's name, postal address and contact, a line each.
+func (l LayoutData) imprint(w *words) []string {
+	lines := []string{clean(l.Sender)}
+	for _, line := range strings.Split(l.PostalAddress, "\n") {
+		if line = clean(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if contact := clean(l.PrivacyContact); contact != "" {
+		lines = append(lines, fill(w.Footer.Privacy, "contact", contact))
+	}
+	return lines
+}
+
+var marker = regexp.MustCompile(`\[\[([a-z_]+)\]\]`)
+
+// fillLayout copies a layout file into out and calls insert for each [[name]] in it.
+func fillLayout(out *part, file string, insert func(name string)) {
+	raw, err := layoutFiles.ReadFile("layout/" + file)
+	if err != nil {
+		panic(err) // the file is part of the program
+	}
+	text, at := string(raw), 0
+	for _, m := range marker.FindAllStringSubmatchIndex(text, -1) {
+		out.write(text[at:m[0]])
+		insert(text[m[2]:m[3]])
+		at = m[1]
+	}
+	out.write(text[at:])
+}
+
+// frame is what the layout needs to surround a rendered body.
+type frame struct {
+	class              Class
+	layout             LayoutData
+	words              *words
+	subject, preheader part
+}
+
+func (f frame) html(body part) part {
+	var out part
+	lang := f.layout.language()
+	values := map[string]string{
+		"lang": lang, "dir": direction(lang), "start": start(lang), "font": fontStack, "sender": clean(f.layout.Sender),
+		"footer_lang": f.words.Language, "footer_dir": direction(f.words.Language), "footer_start": start(f.words.Language),
+	}
+	fillLayout(&out, "mail.html", func(name string) {
+		switch name {
+		case "subject":
+			out.embed(moved(f.subject, inHTML))
+		case "preheader":
+			out.embed(moved(f.preheader, inHTML))
+		case "body":
+			out.embed(body)
+		case "footer":
+			f.footer(&out, f.footerFile()+".html", true)
+		case "font": // ours, and its quotes are those of the attribute's inside
+			out.write(values[name])
+		default:
+			out.write(html.EscapeString(values[name]))
+		}
+	})
+	return out
+}
+
+func (f frame) text(body part) part {
+	var out part
+	out.embed(body)
+	f.footer(&out, f.footerFile()+".txt", false)
+	return out
+}
+
+func (f frame) footerFile() string {
+	if f.class == ServiceAlert {
+		return "footer_alert"
+	}
+	return "footer_marketing"
+}
+
+func (f frame) footer(out *part, file string, asHTML bool) {
+	escaped, separator, reason, link := func(s string) string { return s }, "\n", inText, inText
+	if asHTML {
+		escaped, separator, reason, link = html.EscapeString, "<br>", inHTML, inWhole
+	}
+	fillLayout(out, file, func(name string) {
+		switch name {
+		case "reason":
+			f.reason(out, escaped, reason)
+		case "unsubscribe_url":
+			out.own(unsubscribeURL, link)
+		case "preferences_url":
+			out.own(preferencesURL, link)
+		case "unsubscribe":
+			out.write(escaped(f.words.Footer.Unsubscribe))
+		case "preferences":
+			out.write(escaped(f.preferencesWord()))
+		case "imprint":
+			out.write(strings.Join(each(f.layout.imprint(f.words), escaped), separator))
+		}
+	})
+}
+
+func (f frame) preferencesWord() string {
+	if f.class == ServiceAlert {
+		return f.words.Footer.AlertChoices
+	}
+	return f.words.Footer.Preferences
+}
+
+// reason writes why the person gets this: for alerts it is the same for all, otherwise a field.
+func (f frame) reason(out *part, escaped func(string) string, where place) {
+	if f.class != ServiceAlert {
+		out.own(reasonLine, where)
+		return
+	}
+	out.write(escaped(fill(f.words.Footer.AlertReason, "service", clean(f.layout.ServiceName))))
+}
+
+// reasonText says where a consent comes from, as far as it is known.
+func reasonText(w *words, class Class, r Reason) string {
+	topic, source, date := clean(r.Topic), clean(r.Source), ""
+	if topic == "" {
+		topic = w.Footer.Newsletter
+		if class == PartnerOffer {
+			topic = w.Footer.Offers
+		}
+	}
+	if !r.At.IsZero() {
+		date = w.date(r.At)
+	}
+	sentence := w.Footer.Reason
+	switch {
+	case date != "" && source != "":
+		sentence = w.Footer.ReasonDateSource
+	case date != "":
+		sentence = w.Footer.ReasonDate
+	case source != "":
+		sentence = w.Footer.ReasonSource
+	}
+	return fill(sentence, "topic", topic, "date", date, "source", source)
+}
+
+// moved gives a part's fields another place; its literals are plain text and are escaped for it.
+func moved(p part, where place) part {
+	var out part
+	for _, x := range p {
+		switch {
+		case x.token == nil:
+			out.write(escape(where, x.literal))
+		default:
+			out.field(x.token, where)
+		}
+	}
+	return out
+}
+
+func each(list []string, f func(string) string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = f(s)
+	}
+	return out
+}
+
+func direction(language string) string {
+	base, _, _ := strings.Cut(strings.ToLower(language), "-")
+	switch base {
+	case "ar", "fa", "he", "ps", "sd", "ug", "ur", "yi":
+		return "rtl"
+	}
+	return "ltr"
+}
+
+func start(language string) string {
+	if direction(language) == "rtl" {
+		return "right"
+	}
+	return "left"
+}
+
+// date writes a day in words; the time of day of a consent says nothing to its owner.
+func (w *words) date(t time.Time) string {
+	t = t.UTC()
+	day := fmt.Sprint(t.Day())
+	if t.Day() == 1 {
+		day = w.Date.First
+	}
+	return fill(w.Date.Form, "day", day, "month", w.Date.Months[t.Month()-1], "year", fmt.Sprint(t.Year()))
+}
+
+// moment writes a time of day as people read it, with its zone.
+func (w *words) moment(t time.Time) string {
+	return t.UTC().Format("15:04") + " UTC"
+}

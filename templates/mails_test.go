@@ -1,0 +1,111 @@
+package templates
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestMailsGolden(t *testing.T) {
+	for _, lang := range Languages() {
+		var b strings.Builder
+		add := func(subject, text string) { fmt.Fprintf(&b, "Subject: %s\n\n%s\n========\n", subject, text) }
+		const sender, link = "Harbour Notes", "https://news.harbour.example/c/abc234"
+		add(ErasureConfirm(ErasureConfirmData{Language: lang, Sender: sender, Link: link, Reference: "C-12"}))
+		add(OptOutNotice(OptOutNoticeData{Language: lang, Sender: sender, Topic: "Product news", At: pageAt(), UndoLink: link}))
+		add(OptOutNotice(OptOutNoticeData{Language: lang, Sender: sender, At: pageAt()}))
+		add(ErasureDone(ErasureDoneData{Language: lang, Sender: sender, Reference: "C-12"}))
+		add(Registration(RegistrationData{Language: lang, Sender: sender, Link: link}))
+		add("footer of an alert", AlertFooter(lang, "Harbour Files", link))
+		golden(t, "mails-"+lang+".txt", b.String())
+	}
+}
+
+func TestMailValuesStayOnTheirLine(t *testing.T) {
+	for _, payload := range payloads {
+		subject, text := OptOutNotice(OptOutNoticeData{Sender: payload, Topic: payload, At: pageAt(), UndoLink: "https://example.com"})
+		_, harmless := OptOutNotice(OptOutNoticeData{Sender: "a", Topic: "b", At: pageAt(), UndoLink: "https://example.com"})
+		if oneLine("subject", subject) != nil || strings.Count(text, "\n") != strings.Count(harmless, "\n") {
+			t.Errorf("%.40q makes lines of its own:\n%s", payload, text)
+		}
+	}
+}
+
+func TestUnknownLanguageIsEnglish(t *testing.T) {
+	for tag, want := range map[string]string{"": "en", "ja": "en", "de": "de", "de-AT": "de", "ES_mx": "es", "deu": "en"} {
+		if got := wordsFor(tag).Language; got != want {
+			t.Errorf("wordsFor(%q) is %s, want %s", tag, got, want)
+		}
+	}
+}
+
+var inBraces = regexp.MustCompile(`\{[a-z]+\}`)
+
+// TestLanguagesAreComplete wants every word in every language, with the same values to fill in.
+func TestLanguagesAreComplete(t *testing.T) {
+	english := leaves("", reflect.ValueOf(*wordsFor("en")))
+	for _, lang := range Languages() {
+		w, err := readWords(lang)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Language != lang || len(w.Date.Months) != 12 {
+			t.Errorf("%s.yaml: language %q, %d months", lang, w.Language, len(w.Date.Months))
+		}
+		for key, text := range leaves("", reflect.ValueOf(*w)) {
+			if strings.TrimSpace(text) == "" {
+				t.Errorf("%s.yaml lacks %s", lang, key)
+			}
+			got, want := inBraces.FindAllString(text, -1), inBraces.FindAllString(english[key], -1)
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s.yaml: %s has %v, English has %v", lang, key, got, want)
+			}
+		}
+	}
+}
+
+// leaves lists the texts of a struct by their path.
+func leaves(path string, v reflect.Value) map[string]string {
+	out := map[string]string{}
+	for i := range v.NumField() {
+		name := path + "." + v.Type().Field(i).Name
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			out[name] = f.String()
+		case reflect.Struct:
+			for k, s := range leaves(name, f) {
+				out[k] = s
+			}
+		}
+	}
+	return out
+}
+
+func TestReason(t *testing.T) {
+	r := links().Reason
+	tests := []struct {
+		name, lang string
+		class      Class
+		change     func(*Reason)
+		want       string
+	}{
+		{"all known", "en", Newsletter, func(*Reason) {}, "You get this because you signed up for “Product news” on 3 May 2026 (website form)."},
+		{"no source", "de", Newsletter, func(r *Reason) { r.Source = "" }, "Sie erhalten diese E-Mail, weil Sie am 3. Mai 2026 „Product news“ bestellt haben."},
+		{"the first", "fr", Newsletter, func(r *Reason) { r.Source = ""; r.At = r.At.AddDate(0, 0, -2) }, "Vous recevez ce message parce que vous vous êtes inscrit à « Product news » le 1er mai 2026."},
+		{"topic only", "es", Newsletter, func(r *Reason) { *r = Reason{Topic: "Product news"} }, "Recibe este mensaje porque se suscribió a «Product news»."},
+		{"nothing", "en", Newsletter, func(r *Reason) { *r = Reason{} }, "You get this because you signed up for “our newsletter”."},
+		{"offers", "en", PartnerOffer, func(r *Reason) { r.Topic = "" }, "You get this because you signed up for “offers from our partners” on 3 May 2026 (website form)."},
+	}
+	for _, tt := range tests {
+		changed := r
+		tt.change(&changed)
+		if got := reasonText(wordsFor(tt.lang), tt.class, changed); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,185 @@
+package templates
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+)
+
+func pageAt() time.Time { return time.Date(2026, 6, 1, 16, 3, 9, 0, time.FixedZone("", 2*3600)) }
+
+// pages writes every page in one language.
+func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error {
+	return map[string]func(io.Writer) error{
+		"unsubscribe": func(w io.Writer) error {
+			return UnsubscribePage(w, UnsubscribeData{Language: lang, Sender: sender, Topic: topic, MaskedAddress: Mask("ann@example.com"), Action: "/u/abc234"})
+		},
+		"unsubscribe-all": func(w io.Writer) error {
+			return UnsubscribePage(w, UnsubscribeData{Language: lang, Sender: sender, Action: "/u/abc234"})
+		},
+		"done": func(w io.Writer) error {
+			return DonePage(w, DoneData{Language: lang, Sender: sender, Topic: topic, At: pageAt(), InFlight: 1})
+		},
+		"done-all": func(w io.Writer) error {
+			return DonePage(w, DoneData{Language: lang, Sender: sender, At: pageAt()})
+		},
+		"confirm": func(w io.Writer) error {
+			return ConfirmPage(w, ConfirmData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/c/abc234", Reference: "C-12"})
+		},
+		"confirm-done": func(w io.Writer) error {
+			return ConfirmDonePage(w, ConfirmDoneData{Language: lang, Sender: sender, At: pageAt(), Reference: "C-12"})
+		},
+		"link-problem": func(w io.Writer) error {
+			return LinkProblemPage(w, ProblemData{Language: lang, Sender: sender, Contact: contact})
+		},
+		"try-again": func(w io.Writer) error {
+			return TryAgainPage(w, ProblemData{Language: lang, Sender: sender, Contact: contact})
+		},
+	}
+}
+
+func written(t *testing.T, write func(io.Writer) error) string {
+	t.Helper()
+	var b strings.Builder
+	if err := write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestPagesGolden(t *testing.T) {
+	for name, write := range pages("en", "Harbour Notes", "Product news", "unsubscribe@harbour.example") {
+		golden(t, "page-"+name+".html", written(t, write))
+	}
+}
+
+func TestPagesAreAccessible(t *testing.T) {
+	for _, lang := range Languages() {
+		for name, write := range pages(lang, "Harbour Notes", "Product news", "unsubscribe@harbour.example") {
+			count, title := inspect(t, written(t, write))
+			t.Run(lang+"/"+name, func(t *testing.T) {
+				if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 || title == "" {
+					t.Errorf("h1 %d, main %d, title %q", count["h1"], count["main"], title)
+				}
+				forms := 0
+				if strings.HasPrefix(name, "unsubscribe") || name == "confirm" {
+					forms = 1
+				}
+				if count["form"] != forms || count["button"] != forms || count["post"] != forms {
+					t.Errorf("%d forms, %d buttons, %d post; want %d", count["form"], count["button"], count["post"], forms)
+				}
+				for _, banned := range []string{"script", "link", "img", "iframe", "src", "onclick", "http"} {
+					if count[banned] != 0 {
+						t.Errorf("the page has %s", banned)
+					}
+				}
+				if count["lang="+lang] != 1 {
+					t.Error("the page does not say its language")
+				}
+			})
+		}
+	}
+}
+
+// inspect counts elements, attributes and what matters of their values.
+func inspect(t *testing.T, page string) (count map[string]int, title string) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count = map[string]int{}
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		count[n.Data]++
+		if n.Data == "title" && n.FirstChild != nil {
+			title = n.FirstChild.Data
+		}
+		for _, a := range n.Attr {
+			countAttribute(count, a)
+		}
+	}
+	return count, title
+}
+
+func countAttribute(count map[string]int, a html.Attribute) {
+	switch a.Key {
+	case "src", "onclick":
+		count[a.Key]++
+	case "lang":
+		count["lang="+a.Val]++
+	case "method":
+		count[a.Val]++
+	case "href", "action":
+		if strings.HasPrefix(a.Val, "http") || strings.HasPrefix(a.Val, "//") {
+			count["http"]++
+		}
+	}
+}
+
+func TestUnsubscribeButtonPostsOneClick(t *testing.T) {
+	got := written(t, pages("en", "S", "T", "")["unsubscribe"])
+	for _, want := range []string{`<form method="post" action="/u/abc234">`, `name="List-Unsubscribe" value="One-Click"`, "<h1>Stop these emails?</h1>", "a••@example.com"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
+func TestDonePage(t *testing.T) {
+	got := written(t, pages("en", "S", "T", "")["done"])
+	for _, want := range []string{"<h1>Done. It took effect at 14:03 UTC.</h1>", "left us before then can still arrive", "never advertising"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if strings.Contains(written(t, pages("en", "S", "T", "")["done-all"]), "still arrive") {
+		t.Error("the page speaks of a message in flight where there is none")
+	}
+}
+
+func TestPagesInjection(t *testing.T) {
+	harmless := pages("en", "S", "T", "a@example.com")
+	for _, payload := range payloads {
+		if clean(payload) == "" {
+			continue
+		}
+		for name, write := range pages("en", payload, payload, payload) {
+			got, _ := inspect(t, written(t, write))
+			want, _ := inspect(t, written(t, harmless[name]))
+			for _, tag := range []string{"script", "img", "b", "a", "form", "input", "p", "h1"} {
+				if got[tag] != want[tag] {
+					t.Errorf("%s: %.40q makes %d %s, want %d", name, payload, got[tag], tag, want[tag])
+				}
+			}
+		}
+	}
+}
+
+func TestStyleHashMatchesThePages(t *testing.T) {
+	got := written(t, pages("en", "S", "T", "")["done"])
+	_, rest, _ := strings.Cut(got, "<style>")
+	css, _, _ := strings.Cut(rest, "</style>")
+	if css != style() {
+		t.Error("the page's style is not the one that StyleHash is of")
+	}
+	if h := StyleHash(); !strings.HasPrefix(h, "'sha256-") || len(h) != len("'sha256-'")+44 {
+		t.Errorf("StyleHash() = %s", h)
+	}
+}
+
+func TestMask(t *testing.T) {
+	for address, want := range map[string]string{
+		"ann@example.com": "a••@example.com", "é@example.com": "é••@example.com", `"a@b"@example.com`: `"••@example.com`,
+		"": "••", "nobody": "••", "@example.com": "••",
+	} {
+		if got := Mask(address); got != want {
+			t.Errorf("Mask(%q) = %q, want %q", address, got, want)
+		}
+	}
+}

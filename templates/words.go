@@ -1,0 +1,133 @@
+package templates
+
+import (
+	"embed"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/goccy/go-yaml"
+)
+
+//go:embed lang/*.yaml
+var langFiles embed.FS
+
+// words are all words of one language. Each field is a key of lang/*.yaml; what stands in braces is filled in.
+type words struct {
+	Language string `yaml:"language"`
+	Date     struct {
+		Form   string   `yaml:"form"`
+		First  string   `yaml:"first"` // the first of a month, which French writes as an ordinal
+		Months []string `yaml:"months"`
+	} `yaml:"date"`
+	Footer footerWords `yaml:"footer"`
+	Pages  pageWords   `yaml:"pages"`
+	Mails  mailWords   `yaml:"mails"`
+}
+
+type footerWords struct {
+	Reason           string `yaml:"reason"`
+	ReasonDate       string `yaml:"reason_date"`
+	ReasonSource     string `yaml:"reason_source"`
+	ReasonDateSource string `yaml:"reason_date_source"`
+	Newsletter       string `yaml:"newsletter"`
+	Offers           string `yaml:"offers"`
+	Unsubscribe      string `yaml:"unsubscribe"`
+	Preferences      string `yaml:"preferences"`
+	Privacy          string `yaml:"privacy"`
+	AlertReason      string `yaml:"alert_reason"`
+	AlertChoices     string `yaml:"alert_choices"`
+}
+
+type pageWords struct {
+	StopTitle    string `yaml:"stop_title"`
+	StopTopic    string `yaml:"stop_topic"`
+	StopAll      string `yaml:"stop_all"`
+	StopAddress  string `yaml:"stop_address"`
+	StopButton   string `yaml:"stop_button"`
+	StopEffect   string `yaml:"stop_effect"`
+	Continues    string `yaml:"continues"`
+	DoneTitle    string `yaml:"done_title"`
+	DoneTopic    string `yaml:"done_topic"`
+	DoneAll      string `yaml:"done_all"`
+	DoneInFlight string `yaml:"done_in_flight"`
+	DoneClose    string `yaml:"done_close"`
+	EraseTitle   string `yaml:"erase_title"`
+	EraseText    string `yaml:"erase_text"`
+	EraseKeeps   string `yaml:"erase_keeps"`
+	EraseWaits   string `yaml:"erase_waits"`
+	EraseButton  string `yaml:"erase_button"`
+	Reference    string `yaml:"reference"`
+	ErasedTitle  string `yaml:"erased_title"`
+	ErasedText   string `yaml:"erased_text"`
+	ErasedAfter  string `yaml:"erased_after"`
+	ProblemTitle string `yaml:"problem_title"`
+	ProblemCut   string `yaml:"problem_cut"`
+	ProblemWrite string `yaml:"problem_write"`
+	AgainTitle   string `yaml:"again_title"`
+	AgainText    string `yaml:"again_text"`
+	AgainWrite   string `yaml:"again_write"`
+}
+
+type mailWords struct {
+	EraseConfirmSubject string `yaml:"erase_confirm_subject"`
+	EraseConfirm        string `yaml:"erase_confirm"`
+	OptOutSubject       string `yaml:"optout_subject"`
+	OptOutTopic         string `yaml:"optout_topic"`
+	OptOutAll           string `yaml:"optout_all"`
+	OptOutRest          string `yaml:"optout_rest"`
+	OptOutUndo          string `yaml:"optout_undo"`
+	ErasedSubject       string `yaml:"erased_subject"`
+	Erased              string `yaml:"erased"`
+	RegisterSubject     string `yaml:"register_subject"`
+	Register            string `yaml:"register"`
+}
+
+// Languages returns the languages that mails and pages exist in, the default first.
+func Languages() []string { return []string{"en", "de", "fr", "es"} }
+
+// allWords reads the language files once; they are part of the program, so a bad one is a bug that a test finds.
+var allWords = sync.OnceValue(func() map[string]*words {
+	out := map[string]*words{}
+	for _, lang := range Languages() {
+		w, err := readWords(lang)
+		if err != nil {
+			panic(err)
+		}
+		out[lang] = w
+	}
+	return out
+})
+
+func readWords(lang string) (*words, error) {
+	raw, err := langFiles.ReadFile("lang/" + lang + ".yaml")
+	if err != nil {
+		return nil, fmt.Errorf("reading the words of %s: %w", lang, err)
+	}
+	var w words
+	if err := yaml.UnmarshalWithOptions(raw, &w, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("reading the words of %s: %w", lang, err)
+	}
+	return &w, nil
+}
+
+// wordsFor returns the words of a BCP 47 tag's language, English where there are none.
+func wordsFor(tag string) *words {
+	base, _, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
+	if w := allWords()[base]; w != nil {
+		return w
+	}
+	return allWords()["en"]
+}
+
+// fill replaces {name} by value, for pairs of name and value. Values are not looked into again.
+func fill(text string, pairs ...string) string {
+	braced := make([]string, len(pairs))
+	for i, s := range pairs {
+		braced[i] = s
+		if i%2 == 0 {
+			braced[i] = "{" + s + "}"
+		}
+	}
+	return strings.NewReplacer(braced...).Replace(text)
+}
