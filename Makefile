@@ -1,0 +1,50 @@
+# Each target says what it does in the comment behind it; `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-unit test-race e2e chaos bench fuzz build lint clean
+
+ROUNDS ?= 20
+FUZZTIME ?= 30s
+
+# A collection of real mails beside this folder is tested against where it exists.
+HEED_CORPUS ?= ../shared/corpus
+ifneq ($(wildcard $(HEED_CORPUS)),)
+export HEED_CORPUS := $(abspath $(HEED_CORPUS))
+endif
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## the whole story on your machine: no services, no configuration, nothing is sent out
+	@.ci/build
+	@./heed demo
+
+test: ## everything, on real servers; as root on Debian it installs what is missing
+	@.ci/suites all
+
+test-unit: ## what needs no server, and what the installed servers allow
+	@.ci/suites unit
+
+test-race: ## the same with the race detector; a missing server is a failure
+	@HEED_REQUIRE_SERVICES=1 .ci/suites race
+
+e2e: ## the story on four set-ups: SQLite or PostgreSQL, in-process or real Redis, Postfix, Dovecot
+	@.ci/suites e2e
+
+chaos: ## kill -9 at random moments, ROUNDS=n times (20)
+	@HEED_CHAOS_ROUNDS=$(ROUNDS) .ci/suites chaos
+
+bench: ## measure a campaign from start to last message; writes bench.json
+	@.ci/suites bench
+
+fuzz: ## each fuzz target for FUZZTIME (30s)
+	@FUZZTIME=$(FUZZTIME) .ci/suites fuzz
+
+build: ## compile ./heed
+	@.ci/build
+
+lint: ## go vet, staticcheck and gofmt
+	@.ci/suites vet lint format
+
+clean: ## remove what the other targets wrote here
+	rm -f heed bench.json
