@@ -1,0 +1,14 @@
+// Package inbox turns mailboxes into requests: it fetches mails, reads them,
+// understands what they ask for, and hands them to the store.
+//
+// A tour, in the order in which a mail travels: url.go and connection.go reach
+// the mailbox; poll.go looks at what lies there and move.go files it once its
+// effect is recorded; parse.go reads a mail within limits, with nesting.go
+// before it as a guard; quote.go and htmltext.go cut out what the person wrote
+// themselves; classify.go orders the questions, which bounce.go, report.go,
+// automatic.go, token.go and intent.go answer; phrases.go reads the word lists
+// in phrases/, one file a language.
+//
+// Read is pure: the same bytes give the same request. Nothing in this package
+// answers mail, and nothing acts but the store.
+package inbox
