@@ -274,3 +274,17 @@ func (s *sink) reply(verb string, in *bufio.Scanner, conn net.Conn) string {
 	}
 	return "250 2.0.0 ok"
 }
+
+func TestPostfixOffersWhatTheSenderUses(t *testing.T) {
+	relay := storetest.Postfix(t, storetest.PostfixOptions{})
+	client, err := smtp.Dial(relay.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, extension := range []string{"PIPELINING", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN"} {
+		if offered, _ := client.Extension(extension); !offered {
+			t.Errorf("no %s", extension)
+		}
+	}
+}
