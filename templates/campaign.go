@@ -23,7 +23,7 @@ const (
 const (
 	maxBody        = 512 << 10
 	maxFrontMatter = 16 << 10
-	maxSubject     = 250 // runes; longer ones are cut by every mail program
+	maxSubject     = 250 // runes beside merge fields; longer ones are cut by every mail program
 )
 
 // Campaign is what a campaign or alert file says. Times are zero where the file gives none.
@@ -95,7 +95,7 @@ func (c Campaign) validateHeader() error {
 	if strings.TrimSpace(c.Subject) == "" {
 		return errors.New("the front matter has no subject: add a line such as `subject: News from us`")
 	}
-	if n := utf8.RuneCountInString(c.Subject); n > maxSubject {
+	if n := utf8.RuneCountInString(delimited.ReplaceAllString(c.Subject, "")); n > maxSubject {
 		return fmt.Errorf("the subject has %d characters, at most %d are allowed", n, maxSubject)
 	}
 	for _, f := range []struct{ key, value string }{{"subject", c.Subject}, {"preheader", c.Preheader}, {"name", c.Name}, {"from", c.From}} {

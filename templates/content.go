@@ -166,21 +166,21 @@ func (c *Content) Full(p Person, l Links) (text, html string, err error) {
 	return text, html, err
 }
 
-// Check renders for each person and counts, by merge field, for how many a value is missing. The key "" counts those
-// for whom rendering failed otherwise. An empty map means that all can be written to.
+// Check counts, by merge field, for how many people a value is missing. Conditions are followed, so a field that is not
+// reached is not missing; of several missing inside them only the first is counted. The key "" counts those for whom
+// rendering fails otherwise. An empty map means that all can be written to.
 func (c *Content) Check(people iter.Seq[Person]) map[string]int {
-	missing := map[string]int{}
+	count := map[string]int{}
 	for p := range people {
-		_, err := c.Subject(p)
-		if err == nil {
-			_, _, err = c.Full(p, Links{})
+		missing := map[string]bool{}
+		for _, g := range []*program{c.subject, c.text, c.html} {
+			g.missing(c, p, missing)
 		}
-		var m ErrMissing
-		if errors.As(err, &m) || err != nil {
-			missing[m.Field]++
+		for field := range missing {
+			count[field]++
 		}
 	}
-	return missing
+	return count
 }
 
 // Size returns the length in bytes of the HTML part without its fields' values.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,10 +80,63 @@ func TestMissingValue(t *testing.T) {
 			t.Errorf("%s: error = %v, want ErrMissing{first_name}", body, err)
 		}
 	}
-	c := compiled(t, "{{ first_name | default: 'you' }} {{ company }}")
+}
+
+func TestCheck(t *testing.T) {
 	people := []Person{ann(), {FirstName: "Bo"}, {}, {Company: "x"}}
-	if got, want := c.Check(slices.Values(people)), map[string]int{"company": 2}; !cmp.Equal(got, want) {
-		t.Errorf("Check = %v, want %v", got, want)
+	tests := []struct {
+		body string
+		want map[string]int
+	}{
+		{"{{ first_name | default: 'you' }}", map[string]int{}},
+		{"{{ first_name }} {{ company }}", map[string]int{"first_name": 2, "company": 2}},
+		{"{{ first_name }} [x](https://example.com/{{ first_name }})", map[string]int{"first_name": 2}},
+		{"{% if company %}{{ company }} {{ first_name }}{% endif %}", map[string]int{"first_name": 1}},
+		{"{% if services contains 'files' %}{{ attr.none }}{% endif %}", map[string]int{"attr.none": 1}},
+	}
+	for _, tt := range tests {
+		if got := compiled(t, tt.body).Check(slices.Values(people)); !cmp.Equal(got, tt.want) {
+			t.Errorf("%s: Check = %v, want %v", tt.body, got, tt.want)
+		}
+	}
+}
+
+// TestConcurrent is for the race detector: one content serves all connections.
+func TestConcurrent(t *testing.T) {
+	for _, body := range []string{"{{ first_name }}", "{% if company %}{{ first_name | strip }}{% endif %}"} {
+		c := compiled(t, body)
+		want, _ := full(t, c, ann())
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				for range 50 {
+					if got, _, err := c.Full(ann(), links()); err != nil || got != want {
+						t.Errorf("%q, %v", got, err)
+					}
+				}
+			})
+		}
+		group.Wait()
+	}
+}
+
+func BenchmarkValues(b *testing.B) {
+	src, err := Examples.ReadFile("examples/newsletter.md")
+	if err != nil {
+		b.Fatal(err)
+	}
+	parsed, err := ParseCampaign(src)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c, err := Compile(parsed, layout())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, _, err := c.Values(ann(), links()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -10,6 +10,23 @@
 // Content with conditions or loops cannot be a splice. It says so by [Content.Dynamic], and [Content.Full] renders it
 // person by person. Both ways give the same bytes.
 //
+// # What a campaign's text may hold
+//
+// Markdown with tables, strikethrough and bare links; raw HTML is refused. A paragraph that is one link in bold,
+// **[Read more](https://example.com)**, becomes a button. ![What it shows](https://example.com/a.png "240") is an image,
+// 240 pixels wide.
+//
+// A merge field is {{ first_name }} or {{ first_name | default: "there" }}: email, first_name, last_name, company,
+// language or attr.NAME, with the filters default, upcase, downcase and capitalize. It may stand in the subject, the
+// preheader, the text, an image's description, and behind the host of a link. A value that is missing and has no default
+// is an [ErrMissing] for that person, who then gets no message; [Content.Check] counts them beforehand.
+//
+// Conditions and loops are {% if company %} … {% elsif … %} … {% else %} … {% endif %}, {% unless %}, {% assign %} and
+// {% for s in services %}; with them go the filters append, prepend, strip, size, join, first, last, replace, truncate.
+// An unknown value is nil there: ask {% if company %}, not whether it is "".
+//
+// # Pages and mails
+//
 // Pages need no JavaScript, no cookie and no outside resource. Mails and pages are functions of typed data, in English,
 // German, French and Spanish; the words are in lang/*.yaml, and a language that lacks one fails a test.
 package templates

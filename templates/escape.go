@@ -42,14 +42,9 @@ type piece struct {
 type part []piece
 
 func (p *part) write(literal string) {
-	if literal == "" {
-		return
+	if literal != "" {
+		*p = append(*p, piece{literal: literal})
 	}
-	if n := len(*p); n > 0 && (*p)[n-1].token == nil {
-		(*p)[n-1].literal += literal
-		return
-	}
-	*p = append(*p, piece{literal: literal})
 }
 
 func (p *part) field(t *token, where place) {
@@ -61,14 +56,23 @@ func (p *part) own(which pseudo, where place) {
 }
 
 // embed adds another part's pieces.
-func (p *part) embed(other part) {
-	for _, x := range other {
+func (p *part) embed(other part) { *p = append(*p, other...) }
+
+// merged joins neighbouring literals into one; writing does not, since it would copy a long part again and again.
+func (p part) merged() part {
+	var out part
+	var literal strings.Builder
+	for _, x := range p {
 		if x.token == nil {
-			p.write(x.literal)
-		} else {
-			p.field(x.token, x.place)
+			literal.WriteString(x.literal)
+			continue
 		}
+		out.write(literal.String())
+		literal.Reset()
+		out = append(out, x)
 	}
+	out.write(literal.String())
+	return out
 }
 
 func (p part) size() int {

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones must work on machines without a zone database
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 )
 
 // matter is the front matter as written; times are kept as text until the time zone is known.
@@ -71,33 +74,40 @@ func parseFrontMatter(front string, keys []string) (matter, error) {
 	return m, nil
 }
 
-// checkKeys looks at the keys before the YAML parser does, so that a slip gets a suggestion, and so that a key of the
-// other kind of file is refused as well.
+// checkKeys looks at the keys before they are decoded, so that a slip gets a suggestion, and so that a key of the other
+// kind of file is refused as well. Aliases are refused too: a few lines of them can stand for gigabytes.
 func checkKeys(front string, keys []string) error {
-	var doc yaml.MapSlice
-	if err := yaml.Unmarshal([]byte(quoteMergeFields(front)), &doc); err != nil {
+	file, err := parser.ParseBytes([]byte(quoteMergeFields(front)), 0)
+	if err != nil {
 		return yamlError(err)
 	}
-	known := map[string]bool{}
-	for _, k := range keys {
-		known[k] = true
-	}
-	for _, item := range doc {
-		key := fmt.Sprint(item.Key)
-		if !known[key] {
-			return fmt.Errorf("line %d: unknown key %q%s; known are %s", keyLine(front, key), key, didYouMean(key, keys), strings.Join(keys, ", "))
+	for _, doc := range file.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if found := ast.Filter(ast.AliasType, doc.Body); len(found) > 0 {
+			return fmt.Errorf("line %d: YAML aliases (*name) are not allowed; put the text in quotes", found[0].GetToken().Position.Line+1)
+		}
+		if err := checkMapping(doc.Body, keys); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func keyLine(front, key string) int {
-	for i, line := range strings.Split(front, "\n") {
-		if strings.HasPrefix(strings.Trim(line, `"' `), key) {
-			return i + 2 // the first line of the file is the opening ---
+func checkMapping(n ast.Node, keys []string) error {
+	mapping, ok := n.(ast.MapNode)
+	if !ok {
+		return fmt.Errorf("line %d: the settings are lines such as `subject: News from us`", n.GetToken().Position.Line+1)
+	}
+	for entries := mapping.MapRange(); entries.Next(); {
+		key := entries.Key().GetToken()
+		if !slices.Contains(keys, key.Value) {
+			return fmt.Errorf("line %d: unknown key %q%s; known are %s", key.Position.Line+1, key.Value,
+				didYouMean(key.Value, keys), strings.Join(keys, ", "))
 		}
 	}
-	return 2
+	return nil
 }
 
 // yamlError turns the parser's report, with its drawing of the place, into one line that counts from the file's first.

@@ -21,6 +21,7 @@ type program struct {
 }
 
 func newProgram(p part, dynamic bool) (*program, error) {
+	p = p.merged()
 	if dynamic {
 		return newTemplate(p)
 	}
@@ -56,6 +57,23 @@ func (g *program) values(c *Content, p Person, l Links) ([]string, error) {
 		out[i] = v
 	}
 	return out, nil
+}
+
+// missing notes the fields that p has no value for.
+func (g *program) missing(c *Content, p Person, into map[string]bool) {
+	if g.template != nil {
+		if _, err := g.execute(c, p, Links{}); err != nil {
+			var m ErrMissing
+			errors.As(err, &m) // anything else counts under the empty name
+			into[m.Field] = true
+		}
+		return
+	}
+	for _, f := range g.fields {
+		if _, err := finish(f, c.value(f.token, p, Links{})); err != nil {
+			into[f.token.field] = true
+		}
+	}
 }
 
 // value is a token's value before it is escaped.

@@ -240,6 +240,7 @@ func inCode(n ast.Node) bool {
 func (w *textWriter) address(n ast.Node, raw []byte) {
 	var url part
 	w.doc.link(n, raw, &url, func(s string) string { return s }, inTextURL)
+	url = url.merged()
 	if len(url) == 1 && url[0].token == nil && string(w.rawText(n)) == url[0].literal {
 		return
 	}
