@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"golang.org/x/net/idna"
 )
@@ -48,7 +49,7 @@ func localPart(s string) (wire string, isUTF8 bool, err error) {
 	}
 	for _, r := range inner {
 		switch {
-		case r <= ' ' || r == 0x7f || strings.ContainsRune("<>\"\\", r) || r == '\uFFFD' || (r >= 0x80 && r < 0xa0):
+		case unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("<>\"\\\u2028\u2029\uFFFD", r):
 			return "", false, fmt.Errorf("%w: a space, control character, bracket or quote before the @", errAddress)
 		case r >= 0x80:
 			isUTF8 = true

@@ -76,15 +76,19 @@ func (c *Conn) write(p []byte, wait time.Duration) error {
 		if err := c.raw.SetWriteDeadline(time.Now().Add(wait)); err != nil {
 			return err
 		}
-		if _, err := c.writer.Write(p[:n]); err != nil {
-			return err
-		}
-		if err := c.writer.Flush(); err != nil {
+		if err := c.push(p[:n]); err != nil {
 			return err
 		}
 		p = p[n:]
 	}
 	return nil
+}
+
+func (c *Conn) push(p []byte) error {
+	if _, err := c.writer.Write(p); err != nil {
+		return err
+	}
+	return c.writer.Flush()
 }
 
 // read waits for one reply. After 421 the relay closes (RFC 5321 §3.8), and after a

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -438,6 +440,145 @@ func TestBigMessage(t *testing.T) {
 			if res.Outcome != Skipped || sink.Count() != 1 {
 				t.Fatalf("%+v", res)
 			}
+		})
+	}
+}
+
+// TestLineLostBeforeEnd: an end of which no byte could be written is no message. Under
+// TLS that cannot be known, and the result says so.
+func TestLineLostBeforeEnd(t *testing.T) {
+	closed := func(c *Conn) { c.Abort() }
+	oneWay := func(c *Conn) { _ = c.raw.(*net.TCPConn).CloseWrite() }
+	data, secure := mailertest.Options{NoChunking: true}, mailertest.Options{ImplicitTLS: true}
+	for name, tc := range map[string]struct {
+		opts mailertest.Options
+		lose func(*Conn)
+		want Outcome
+	}{
+		"bdat closed": {mailertest.Options{}, closed, Deferred}, "bdat one way": {mailertest.Options{}, oneWay, Deferred},
+		"data closed": {data, closed, Deferred}, "data one way": {data, oneWay, Deferred},
+		"tls closed": {secure, closed, Deferred}, "tls one way": {secure, oneWay, Uncertain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink := startSink(t, tc.opts)
+			r := relayTo(t, sink)
+			if tc.opts.ImplicitTLS {
+				r.CAFile = t.TempDir() + "/ca.pem"
+				if err := sink.WriteCA(r.CAFile); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := dialSink(t, r)
+			res := send(c, "p@example.net", func(context.Context) (bool, error) { tc.lose(c); return true, nil })
+			if res.Outcome != tc.want || res.Alive || res.EndAt.IsZero() != (tc.want == Deferred) {
+				t.Errorf("%+v", res)
+			}
+			sink.Close()
+			if sink.Count() != 0 {
+				t.Error("completed")
+			}
+		})
+	}
+}
+
+// TestServerGoneAfterEnd: the server dies with the end in hand.
+func TestServerGoneAfterEnd(t *testing.T) {
+	for mode, opts := range modes {
+		t.Run(mode, func(t *testing.T) {
+			opts := opts
+			reached := make(chan bool)
+			opts.Script = func(verb string, n int) mailertest.Action {
+				if verb == "END" && n == 1 {
+					close(reached)
+					return mailertest.Action{Stall: time.Minute, Drop: mailertest.DropBefore}
+				}
+				return mailertest.Action{}
+			}
+			sink := startSink(t, opts)
+			r := relayTo(t, sink)
+			c := dialSink(t, r)
+			go func() { <-reached; sink.Stop() }()
+			if res := send(c, "p@example.net", yes); res.Outcome != Uncertain || res.Alive || res.EndAt.IsZero() || c.Sent() != 1 {
+				t.Fatalf("%+v", res)
+			}
+			sink.Stop()
+			if err := sink.Resume(); err != nil {
+				t.Fatal(err)
+			}
+			afterwards(t, c, r, sink, false, 1)
+		})
+	}
+}
+
+// TestManyConnections sends over several connections at once, one person in ten
+// skipped, and finds exactly the others at the relay.
+func TestManyConnections(t *testing.T) {
+	for mode, opts := range modes {
+		t.Run(mode, func(t *testing.T) {
+			sink := startSink(t, opts)
+			r := relayTo(t, sink)
+			var wg sync.WaitGroup
+			for w := range 5 {
+				wg.Go(func() { sendTen(t, r, w) })
+			}
+			wg.Wait()
+			seen := map[string]bool{}
+			for _, rec := range sink.Records() {
+				if seen[rec.To] || strings.HasPrefix(rec.To, "p0.") {
+					t.Errorf("twice, or although skipped: %s", rec.To)
+				}
+				seen[rec.To] = true
+			}
+			if len(seen) != 45 {
+				t.Errorf("%d messages", len(seen))
+			}
+		})
+	}
+}
+
+func sendTen(t *testing.T, r Relay, worker int) {
+	c := dialSink(t, r)
+	for i := range 10 {
+		claim, want := yes, Accepted
+		if i == 0 {
+			claim, want = no, Skipped
+		}
+		res := send(c, fmt.Sprintf("p%d.w%d@example.net", i, worker), claim)
+		if res.Outcome != want {
+			t.Errorf("worker %d message %d: %+v", worker, i, res)
+		}
+		if !res.Alive {
+			c = dialSink(t, r)
+		}
+	}
+}
+
+func BenchmarkSend(b *testing.B) {
+	tmpl, err := Compile(benchParts())
+	if err != nil {
+		b.Fatal(err)
+	}
+	msg, err := tmpl.Message(nil, testHeaders(), benchValues())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for mode, opts := range modes {
+		b.Run(mode, func(b *testing.B) {
+			opts := opts
+			opts.Keep = mailertest.KeepNone
+			sink := startSink(b, opts)
+			r := relayTo(b, sink)
+			b.SetParallelism(5)
+			b.RunParallel(func(pb *testing.PB) {
+				c := dialSink(b, r)
+				for pb.Next() {
+					if res := c.Send(context.Background(), Envelope{"b@example.org", "p@example.net"}, msg, yes); res.Outcome != Accepted {
+						b.Errorf("%+v", res)
+						return
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 		})
 	}
 }

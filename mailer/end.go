@@ -27,7 +27,10 @@ func (t *transaction) end(began time.Duration) Result {
 	if left <= 0 {
 		return t.giveBack(GivenBack, errTooLate)
 	}
-	if err := t.c.write(text, left); err != nil {
+	if err := t.c.raw.SetWriteDeadline(time.Now().Add(left)); err != nil {
+		return t.broken(StageEnd, err)
+	}
+	if err := t.c.push(text); err != nil {
 		return t.notEnded(len(text), err)
 	}
 	t.c.sent++

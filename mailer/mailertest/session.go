@@ -116,6 +116,8 @@ func (ss *session) dispatch(line string) {
 		ss.do(verb, func() { ss.say(250, "2.0.0", "ok") })
 	case "QUIT":
 		ss.do(verb, func() { ss.say(221, "2.0.0", "bye"); ss.over = true })
+	case "*": // takes back an AUTH that was refused already
+		ss.say(501, "5.7.0", "nothing to take back")
 	default:
 		ss.sink.violation("unknown command of %d bytes", len(line))
 		ss.say(500, "5.5.2", "what")
