@@ -137,8 +137,28 @@ func TestDialFails(t *testing.T) {
 				if _, err := Dial(context.Background(), r); err == nil || strings.Contains(err.Error(), "SECRET") {
 					t.Errorf("got %v", err)
 				}
+				for range 100 { // go-mail leaves the socket open when a step of dialling fails
+					if name == "stalled" || sink.Open() == 0 {
+						return
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+				t.Error("the socket is still open")
 			})
 		}
+	}
+}
+
+// TestKeptBeyondDialTimeout: the time allowed for dialling, which go-mail leaves set on
+// the socket, does not end the connection later.
+func TestKeptBeyondDialTimeout(t *testing.T) {
+	sink := startSink(t, mailertest.Options{})
+	r := relayTo(t, sink)
+	r.Timeouts.Dial = 100 * time.Millisecond
+	c := dialSink(t, r)
+	time.Sleep(150 * time.Millisecond)
+	if res := send(c, "p@example.net", yes); res.Outcome != Accepted {
+		t.Errorf("%+v", res)
 	}
 }
 

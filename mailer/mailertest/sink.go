@@ -27,7 +27,7 @@ type Sink struct {
 	verbs      map[string]int
 	violations []string
 	sessions   int
-	running    sync.WaitGroup
+	running    *sync.WaitGroup // goroutines since the last Resume
 	telling    sync.WaitGroup
 }
 
@@ -64,6 +64,7 @@ func (s *Sink) Resume() error {
 		return fmt.Errorf("open the sink: %w", err)
 	}
 	s.listener, s.addr, s.stopped = l, l.Addr().String(), make(chan struct{})
+	s.running = &sync.WaitGroup{}
 	s.running.Go(func() { s.accept(l) })
 	return nil
 }
@@ -80,8 +81,9 @@ func (s *Sink) Stop() {
 	for c := range s.conns {
 		_ = c.Close() // going away anyhow
 	}
+	running := s.running
 	s.mu.Unlock()
-	s.running.Wait()
+	running.Wait()
 }
 
 // Close stops the sink for good; all messages have been told to OnMessage when it returns.
@@ -138,6 +140,13 @@ func (s *Sink) Sessions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sessions
+}
+
+// Open is the number of connections open now.
+func (s *Sink) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
 }
 
 // Seen is how often a command came, named as in Options.Script.
