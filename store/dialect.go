@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// dialect is everything in which the two engines truly differ. All other SQL
+// is one text for both.
+type dialect struct {
+	name       string // as goose calls it
+	forUpdate  string
+	skipLocked string
+	// barrier statements: on PostgreSQL a claim holds a shared advisory lock on
+	// its campaign, and whoever stops the campaign takes it exclusively once,
+	// so that no claim that read the old state is still uncommitted. Waiters on
+	// advisory locks queue fairly. SQLite has one writer and needs neither.
+	shareCampaign string
+	awaitCampaign string
+}
+
+var (
+	postgres = dialect{
+		name: "postgres", forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED",
+		shareCampaign: "SELECT pg_advisory_xact_lock_shared($1)",
+		awaitCampaign: "SELECT pg_advisory_xact_lock($1)",
+	}
+	sqliteDialect = dialect{name: "sqlite3"}
+)
+
+// open gives a pool for writers and one for readers; on PostgreSQL they are the
+// same. SQLite takes one writer: a pool of one connection queues writers in
+// order, where the engine's own busy handler would let them starve.
+func open(rawURL string) (write, read *sql.DB, d dialect, err error) {
+	switch {
+	case strings.HasPrefix(rawURL, "postgres://"), strings.HasPrefix(rawURL, "postgresql://"):
+		db, err := sql.Open("pgx", rawURL)
+		if err != nil {
+			return nil, nil, d, errors.New("DATABASE_URL cannot be read as postgres://user@host/name")
+		}
+		db.SetMaxOpenConns(24)
+		db.SetMaxIdleConns(24)
+		return db, db, postgres, nil
+	case strings.HasPrefix(rawURL, "sqlite:"):
+		write, read, err = openSQLite(strings.TrimPrefix(rawURL, "sqlite:"))
+		return write, read, sqliteDialect, err
+	}
+	return nil, nil, d, fmt.Errorf("DATABASE_URL must begin with postgres:// or sqlite:, not %q", scheme(rawURL))
+}
+
+func openSQLite(path string) (write, read *sql.DB, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, nil, fmt.Errorf("making the folder of the database: %w", err)
+	}
+	if write, err = sql.Open("sqlite", sqliteDSN(path, "immediate")); err != nil {
+		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	write.SetMaxOpenConns(1)
+	if read, err = sql.Open("sqlite", sqliteDSN(path, "deferred")); err != nil {
+		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
+	}
+	read.SetMaxOpenConns(8)
+	read.SetMaxIdleConns(8)
+	return write, read, nil
+}
+
+// sqliteDSN: WAL, so that readers never wait; synchronous FULL, because a claim
+// must be on the disk before the end of its message is written; secure_delete,
+// because what is erased must leave the file.
+func sqliteDSN(path, lock string) string {
+	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(FULL)",
+		"foreign_keys(1)", "secure_delete(1)", "cache_size(-16000)"}}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+func scheme(rawURL string) string {
+	before, _, _ := strings.Cut(rawURL, ":")
+	return before + ":…"
+}
+
+// passing tells whether the same transaction may succeed when begun anew.
+func passing(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "40P01" || pg.Code == "40001" // deadlock, serialization
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
+}
+
+// Full tells whether an error means that the disk is full, so that the hint
+// can say so.
+func Full(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "53100"
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL
+}
+
+func (d dialect) sqlite() bool { return d.name == sqliteDialect.name }
+
+// settle makes what was deleted leave the files: SQLite's log is written back
+// and cut, PostgreSQL's dead rows are removed.
+func (s *Store) settle(ctx context.Context, tables ...string) error {
+	if s.d.sqlite() {
+		_, err := s.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+		return err
+	}
+	for _, table := range tables {
+		if _, err := s.write.ExecContext(ctx, "VACUUM "+table); err != nil {
+			return fmt.Errorf("vacuuming %s: %w", table, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,164 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"time"
+
+	"heed/consent"
+)
+
+// Explanation is all that is known of one address: what was decided, and what
+// was sent or not, and why.
+type Explanation struct {
+	Email    string        `json:"email"`
+	Known    bool          `json:"known"` // somebody is stored under this address
+	State    ExplainState  `json:"state"`
+	Ledger   []ExplainLine `json:"ledger"`
+	Messages []ExplainSent `json:"messages"`
+}
+
+// ExplainState is the fold of the ledger in words.
+type ExplainState struct {
+	Marketing     string            `json:"marketing"` // in | out | unknown
+	Topics        map[string]string `json:"topics"`
+	PartnerOffers string            `json:"partner_offers"`
+	Sharing       string            `json:"sharing"`
+	OnHold        bool              `json:"on_hold"`
+	Restricted    bool              `json:"restricted"`
+	Dead          bool              `json:"dead"`
+	Erased        bool              `json:"erased"`
+	Suppressed    bool              `json:"suppressed"`
+}
+
+// ExplainLine is a row of the ledger.
+type ExplainLine struct {
+	At     time.Time `json:"at"`
+	Scope  string    `json:"scope"`
+	Choice string    `json:"choice"`
+	Via    string    `json:"via"`
+	Policy string    `json:"policy"`
+}
+
+// ExplainSent is what became of one message.
+type ExplainSent struct {
+	Campaign string    `json:"campaign"`
+	Name     string    `json:"name"`
+	Outcome  string    `json:"outcome"`
+	Reason   string    `json:"reason"`
+	At       time.Time `json:"at"`
+}
+
+// Explain tells everything about one address, stored or not.
+func (s *Store) Explain(ctx context.Context, address string) (Explanation, error) {
+	key, email, err := s.Key(address)
+	if err != nil {
+		return Explanation{}, err
+	}
+	e := Explanation{Email: email, Ledger: []ExplainLine{}, Messages: []ExplainSent{}}
+	topics, err := s.Topics(ctx)
+	if err != nil {
+		return e, err
+	}
+	state, err := s.State(ctx, key)
+	if err != nil {
+		return e, err
+	}
+	e.State = explainState(state, topics)
+	if _, e.Known, err = s.PersonByKey(ctx, key); err != nil {
+		return e, err
+	}
+	if e.Ledger, err = s.explainLedger(ctx, key, topics); err != nil {
+		return e, err
+	}
+	e.Messages, err = s.explainSent(ctx, key)
+	return e, err
+}
+
+func explainState(s consent.State, topics []Named) ExplainState {
+	e := ExplainState{Marketing: word(s.Marketing), PartnerOffers: word(s.Partner), Sharing: word(s.Sharing), Topics: map[string]string{},
+		OnHold: s.Hold != 0, Restricted: s.Restricted != 0, Dead: s.Dead != 0, Erased: s.Erased != 0, Suppressed: s.Suppressed != 0}
+	for _, topic := range topics {
+		mark := s.Consent(consent.Message{Class: consent.Newsletter, Topic: topic.Number})
+		if mark.Choice == "" && s.Marketing.Choice == consent.Out {
+			mark = s.Marketing
+		}
+		e.Topics[topic.ID] = word(mark)
+		if mark.Choice == consent.In && s.Marketing.Choice == "" {
+			e.Marketing = "in"
+		}
+	}
+	return e
+}
+
+func word(m consent.Mark) string {
+	if m.Choice == "" {
+		return "unknown"
+	}
+	return string(m.Choice)
+}
+
+func (s *Store) explainLedger(ctx context.Context, key consent.Key, topics []Named) ([]ExplainLine, error) {
+	entries, err := s.Ledger(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	slugs := map[consent.Scope]string{}
+	for _, topic := range topics {
+		slugs[consent.TopicScope(topic.Number)] = "topic:" + topic.ID
+	}
+	lines := make([]ExplainLine, 0, len(entries))
+	for _, e := range entries {
+		scope := string(e.Scope)
+		if slug, isTopic := slugs[e.Scope]; isTopic {
+			scope = slug
+		}
+		lines = append(lines, ExplainLine{e.Received, scope, string(e.Choice), string(e.Via), e.PolicyID})
+	}
+	return lines, nil
+}
+
+// Ledger reads the rows of one address key, oldest first.
+func (s *Store) Ledger(ctx context.Context, key consent.Key) ([]consent.Entry, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT `+ledgerColumns+` FROM ledger WHERE address = $1 ORDER BY seq`, key.String())
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
+	}
+	defer found.Close()
+	var entries []consent.Entry
+	for found.Next() {
+		e, _, err := scanEntry(found)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, found.Err()
+}
+
+func (s *Store) explainSent(ctx context.Context, key consent.Key) ([]ExplainSent, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT c.id, c.name, CASE WHEN k.token IS NOT NULL THEN 'in_flight' ELSE d.state END, d.reason, d.changed, d.returned
+		FROM campaign c JOIN delivery d ON d.campaign = c.id AND d.address = $1
+		LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address ORDER BY c.id`, key.String())
+	if err != nil {
+		return nil, fmt.Errorf("reading what was sent: %w", err)
+	}
+	defer found.Close()
+	all := []ExplainSent{}
+	for found.Next() {
+		var one ExplainSent
+		var id, changed int64
+		var returned sql.NullInt64
+		if err := found.Scan(&id, &one.Name, &one.Outcome, &one.Reason, &changed, &returned); err != nil {
+			return nil, err
+		}
+		one.Campaign, one.At = strconv.FormatInt(id, 10), time.UnixMicro(changed).UTC()
+		if returned.Valid {
+			one.Outcome, one.At = "returned", fromMicro(returned)
+		}
+		all = append(all, one)
+	}
+	return all, found.Err()
+}

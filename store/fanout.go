@@ -1,0 +1,290 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"heed/consent"
+)
+
+// fanChunk is how many people one step of a fan-out takes, BatchSize how many
+// messages a job carries. The first step is small, so that the first message
+// leaves at once.
+const (
+	firstChunk = 100
+	fanChunk   = 1000
+	BatchSize  = 100
+)
+
+// FanOut writes the next chunk of a sending campaign's deliveries together with
+// the jobs that carry them. done tells that all of the audience is written.
+func (s *Store) FanOut(ctx context.Context, id int64) (done bool, err error) {
+	err = s.inTx(ctx, fmt.Sprintf("fanning out campaign %d", id), func(t *tx) error {
+		done, err = t.fanOut(ctx, id)
+		return err
+	})
+	return done, err
+}
+
+func (t *tx) fanOut(ctx context.Context, id int64) (done bool, err error) {
+	c, err := scanCampaign(t.QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaign WHERE id = $1`+t.s.d.forUpdate, id))
+	if err != nil {
+		return false, err
+	}
+	var cursor, bound int64
+	var fanned int
+	if err := t.QueryRowContext(ctx, `SELECT fan_cursor, bound, fanned FROM campaign WHERE id = $1`, id).Scan(&cursor, &bound, &fanned); err != nil {
+		return false, err
+	}
+	if fanned == 1 || c.State != "sending" {
+		return true, nil
+	}
+	reached, last, err := t.reach(ctx, c, cursor, bound)
+	if err != nil {
+		return false, err
+	}
+	if err := t.writeDeliveries(ctx, c, reached); err != nil {
+		return false, err
+	}
+	done = last >= bound
+	_, err = t.exec(ctx, `UPDATE campaign SET fan_cursor = $2, fanned = $3 WHERE id = $1`, id, last, flag(done))
+	return done, err
+}
+
+func flag(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+// reached is somebody in the audience, and the reason for which they are
+// skipped already now, if any.
+type reached struct {
+	person int64
+	key    string
+	reason consent.Reason
+}
+
+// reach reads the next people of the audience. This is a first sieve: whoever
+// passes it is asked again when their message is about to end.
+func (t *tx) reach(ctx context.Context, c Campaign, cursor, bound int64) (found []reached, last int64, err error) {
+	audience, err := consent.ParseAudience(c.Audience)
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading its audience: %w", err)
+	}
+	limit := fanChunk
+	if cursor == 0 {
+		limit = firstChunk
+	}
+	people, err := t.members(ctx, c, cursor, bound, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	last = bound
+	if len(people) == limit {
+		last = people[len(people)-1].ID
+	}
+	lists, err := t.lists(ctx, audience, people)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, p := range people {
+		if audience.Match(lists.traits(p)) {
+			found = append(found, reached{p.ID, p.Key.String(), sieve(c, p)})
+		}
+	}
+	return found, last, nil
+}
+
+func sieve(c Campaign, p Person) consent.Reason {
+	if !c.Class.Marketing() {
+		return "" // what depends on counts is only decided at the claim
+	}
+	return consent.Decide(consent.Person{State: p.State}, c.Message(), consent.Policy{})
+}
+
+// members reads the people that a campaign can reach at all: everybody, for an
+// alert the holders of its service, or the one address that it is for.
+func (t *tx) members(ctx context.Context, c Campaign, cursor, bound int64, limit int) ([]Person, error) {
+	query := `SELECT ` + personColumns + ` FROM person p JOIN address a ON a.key = p.address WHERE p.id > $1 AND p.id <= $2`
+	args := []any{cursor, bound}
+	if c.Service != 0 {
+		query += ` AND EXISTS (SELECT 1 FROM holding h WHERE h.person = p.id AND h.service = $3)`
+		args = append(args, c.Service)
+	}
+	if c.OnlyTo != "" {
+		args = append(args, c.OnlyTo)
+		query += fmt.Sprintf(` AND p.address = $%d`, len(args))
+	}
+	query += fmt.Sprintf(` ORDER BY p.id LIMIT %d`, limit)
+	found, err := t.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading the audience: %w", err)
+	}
+	defer found.Close()
+	var people []Person
+	for found.Next() {
+		p, err := scanPerson(found)
+		if err != nil {
+			return nil, err
+		}
+		people = append(people, p)
+	}
+	return people, found.Err()
+}
+
+// writeDeliveries writes a row for everybody reached, and jobs for those who
+// are to be sent to.
+func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached) error {
+	due := 0
+	for _, r := range all {
+		if r.reason == "" {
+			due++
+		}
+	}
+	jobs := (due + BatchSize - 1) / BatchSize
+	first, err := t.addJobs(ctx, jobs, Job{Queue: c.queue(), Kind: "send", Campaign: c.ID})
+	if err != nil {
+		return err
+	}
+	values, nth := make([]any, 0, 7*len(all)), 0
+	for _, r := range all {
+		state, job := "skipped", any(nil)
+		if r.reason == "" {
+			state, job = "waiting", first+int64(nth/BatchSize)
+			nth++
+		}
+		values = append(values, c.ID, r.key, r.person, state, string(r.reason), job, t.now.UnixMicro())
+	}
+	for len(values) > 0 {
+		n := min(len(values)/7, 500)
+		if _, err := t.exec(ctx, `INSERT INTO delivery (campaign, address, person, state, reason, job, changed) VALUES `+
+			rows(n, 7, 1)+` ON CONFLICT DO NOTHING`, values[:7*n]...); err != nil {
+			return fmt.Errorf("writing deliveries: %w", err)
+		}
+		values = values[7*n:]
+	}
+	return nil
+}
+
+// queue is the asynq queue that carries a campaign's batches.
+func (c Campaign) queue() string {
+	if c.Class.Marketing() {
+		return "newsletter"
+	}
+	return "alert"
+}
+
+// lists holds what an audience may ask about people beyond their row.
+type lists struct {
+	services map[int64][]string
+	topics   map[int]string
+}
+
+func (t *tx) lists(ctx context.Context, audience *consent.Audience, people []Person) (lists, error) {
+	l := lists{services: map[int64][]string{}, topics: map[int]string{}}
+	if !audience.NeedsLists() || len(people) == 0 {
+		return l, nil
+	}
+	found, err := t.QueryContext(ctx, `SELECT h.person, s.slug FROM holding h JOIN service s ON s.id = h.service
+		WHERE h.person >= $1 AND h.person <= $2`, people[0].ID, people[len(people)-1].ID)
+	if err != nil {
+		return l, fmt.Errorf("reading what people hold: %w", err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var person int64
+		var slug string
+		if err := found.Scan(&person, &slug); err != nil {
+			return l, err
+		}
+		l.services[person] = append(l.services[person], slug)
+	}
+	if err := found.Err(); err != nil {
+		return l, err
+	}
+	topics, err := t.s.Topics(ctx)
+	for _, one := range topics {
+		l.topics[one.Number] = one.ID
+	}
+	return l, err
+}
+
+func (l lists) traits(p Person) consent.Traits {
+	traits := consent.Traits{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Company: p.Company,
+		Language: p.Language, TimeZone: p.TimeZone, Attrs: p.Attrs, Services: l.services[p.ID]}
+	for number, mark := range p.State.Topics {
+		if mark.Choice == consent.In {
+			traits.Topics = append(traits.Topics, l.topics[number])
+		}
+	}
+	return traits
+}
+
+// Estimate counts who a campaign would reach if it began now, and who not and
+// why. It asks the same questions as the send.
+func (s *Store) Estimate(ctx context.Context, c Campaign, each func(Person, consent.Reason)) error {
+	audience, err := consent.ParseAudience(c.Audience)
+	if err != nil {
+		return err
+	}
+	return s.inRead(ctx, func(t *tx) error {
+		for cursor := int64(0); ; {
+			people, err := t.members(ctx, c, cursor, 1<<62, fanChunk)
+			if err != nil || len(people) == 0 {
+				return err
+			}
+			lists, err := t.lists(ctx, audience, people)
+			if err != nil {
+				return err
+			}
+			for _, p := range people {
+				if audience.Match(lists.traits(p)) {
+					each(p, t.decide(ctx, c, p))
+				}
+				cursor = p.ID
+			}
+		}
+	})
+}
+
+func (t *tx) decide(ctx context.Context, c Campaign, p Person) consent.Reason {
+	who := consent.Person{State: p.State, Holds: true}
+	if c.Class == consent.Alert {
+		_ = t.QueryRowContext(ctx, alertsReceived, p.Key.String(), t.now.Add(-AlertWindow).UnixMicro(), c.ID).Scan(&who.Received)
+	}
+	return consent.Decide(who, c.Message(), t.s.limits)
+}
+
+// AlertWindow is the time over which the cap on alerts counts.
+const AlertWindow = 30 * 24 * time.Hour
+
+const alertsReceived = `SELECT count(*) FROM delivery d JOIN campaign c ON c.id = d.campaign
+	WHERE c.class = 'alert' AND d.address = $1 AND d.state IN ('accepted', 'uncertain') AND d.changed > $2 AND c.id <> $3`
+
+// inSnapshot runs a step whose reads all see the same moment.
+func (s *Store) inSnapshot(ctx context.Context, step func(*tx) error) error {
+	options := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
+	if s.d.sqlite() {
+		options = nil // a reading transaction is a snapshot there
+	}
+	raw, err := s.read.BeginTx(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer raw.Rollback()
+	return step(&tx{Tx: raw, s: s, now: s.now().UTC()})
+}
+
+// inRead runs a step that only reads, on the pool of readers.
+func (s *Store) inRead(ctx context.Context, step func(*tx) error) error {
+	raw, err := s.read.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer raw.Rollback()
+	return step(&tx{Tx: raw, s: s, now: s.now().UTC()})
+}

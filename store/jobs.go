@@ -1,0 +1,271 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Job is a piece of work. Redis carries its number and generation and nothing
+// else; what is to be done stands here.
+type Job struct {
+	ID         int64
+	Queue      string // preference | alert | privacy | newsletter
+	Kind       string // send | confirm | notice | erase
+	Generation int
+	Campaign   int64 // of a send
+	Subject    int64 // the case, of any other
+	Attempts   int
+	Due        time.Time
+}
+
+// TaskID names a generation of a job to asynq, so that a finished or archived
+// task of an older generation never stands in the way of a new one.
+func (j Job) TaskID() string { return fmt.Sprintf("%d.%d", j.ID, j.Generation) }
+
+// addJobs stores n jobs of one kind and gives the first number.
+func (t *tx) addJobs(ctx context.Context, n int, j Job) (first int64, err error) {
+	if n == 0 {
+		return 0, nil
+	}
+	if first, err = t.take(ctx, "job", n); err != nil {
+		return 0, err
+	}
+	due := t.now
+	if !j.Due.IsZero() {
+		due = j.Due
+	}
+	values := make([]any, 0, 7*n)
+	for i := range n {
+		values = append(values, first+int64(i), j.Queue, j.Kind, due.UnixMicro(), number(int(j.Campaign)), number(int(j.Subject)), t.now.UnixMicro())
+	}
+	if _, err := t.exec(ctx, `INSERT INTO job (id, queue, kind, state, due, campaign, subject, changed) VALUES `+jobRows(n), values...); err != nil {
+		return 0, fmt.Errorf("storing jobs: %w", err)
+	}
+	return first, nil
+}
+
+func jobRows(n int) string {
+	text := ""
+	for i := range n {
+		b := 7 * i
+		text += separator(i, "") + fmt.Sprintf("($%d, $%d, $%d, 'ready', $%d, $%d, $%d, $%d)", b+1, b+2, b+3, b+4, b+5, b+6, b+7)
+	}
+	return text
+}
+
+const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due`
+
+func scanJobs(found *sql.Rows) ([]Job, error) {
+	defer found.Close()
+	var jobs []Job
+	for found.Next() {
+		var j Job
+		var due int64
+		if err := found.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due); err != nil {
+			return nil, err
+		}
+		j.Due = time.UnixMicro(due).UTC()
+		jobs = append(jobs, j)
+	}
+	return jobs, found.Err()
+}
+
+// Carry takes jobs of a queue that are ready and due, so that at most window of
+// them are on their way or at work. Whoever calls enqueues them afterwards; if
+// that fails, or Redis forgets them, Recarry finds them.
+func (s *Store) Carry(ctx context.Context, queue string, window int) ([]Job, error) {
+	now := s.now().UnixMicro()
+	var ready, moving int
+	err := s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'ready' AND queue = $1 AND due <= $2 LIMIT 1) x),
+		(SELECT count(*) FROM job WHERE state IN ('carried', 'running') AND queue = $1)`, queue, now).Scan(&ready, &moving)
+	if err != nil {
+		return nil, fmt.Errorf("looking for jobs: %w", err)
+	}
+	if ready == 0 || moving >= window {
+		return nil, nil
+	}
+	var jobs []Job
+	err = s.inTx(ctx, "taking jobs to be carried", func(t *tx) error {
+		// The subquery is a statement's own choice of rows: two schedulers may
+		// pick the same, the second then finds them no longer ready.
+		found, err := t.QueryContext(ctx, `UPDATE job SET state = 'carried', changed = $1 WHERE state = 'ready' AND id IN (
+			SELECT j.id FROM job j LEFT JOIN campaign c ON c.id = j.campaign
+			WHERE j.state = 'ready' AND j.queue = $2 AND j.due <= $1 AND COALESCE(c.state, '') <> 'paused'
+			ORDER BY j.due, j.id LIMIT $3) RETURNING `+jobColumns, t.now.UnixMicro(), queue, window-moving)
+		if err != nil {
+			return err
+		}
+		jobs, err = scanJobs(found)
+		return err
+	})
+	return jobs, err
+}
+
+// Carried lists jobs that were handed over more than age ago and that nobody
+// has begun, so that the scheduler can look whether Redis still knows them.
+func (s *Store) Carried(ctx context.Context, age time.Duration) ([]Job, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT `+jobColumns+` FROM job WHERE state = 'carried' AND changed < $1`, s.now().Add(-age).UnixMicro())
+	if err != nil {
+		return nil, fmt.Errorf("listing carried jobs: %w", err)
+	}
+	return scanJobs(found)
+}
+
+// Recarry makes a carried job ready again under a new generation.
+func (s *Store) Recarry(ctx context.Context, j Job) error {
+	return s.inTx(ctx, "carrying a job again", func(t *tx) error {
+		_, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, changed = $3
+			WHERE id = $1 AND generation = $2 AND state = 'carried'`, j.ID, j.Generation, t.now.UnixMicro())
+		return err
+	})
+}
+
+// Begin lets a worker take up a job. ok is false where the generation is an old
+// one, or somebody else is at it: the task then does nothing.
+func (s *Store) Begin(ctx context.Context, id int64, generation int, worker string) (j Job, ok bool, err error) {
+	err = s.inTx(ctx, "beginning a job", func(t *tx) error {
+		found, err := t.QueryContext(ctx, `UPDATE job SET state = 'running', worker = $3, attempts = attempts + 1, changed = $4
+			WHERE id = $1 AND generation = $2 AND state = 'carried' RETURNING `+jobColumns, id, generation, worker, t.now.UnixMicro())
+		if err != nil {
+			return err
+		}
+		jobs, err := scanJobs(found)
+		if err == nil && len(jobs) == 1 {
+			j, ok = jobs[0], true
+		}
+		return err
+	})
+	return j, ok, err
+}
+
+// EndJob finishes a job that its generation still owns. With again set it is
+// carried once more at that time, under a new generation.
+func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
+	return s.inTx(ctx, "ending a job", func(t *tx) error {
+		state, generation, due := "done", j.Generation, j.Due
+		if !again.IsZero() {
+			state, generation, due = "ready", j.Generation+1, again
+		}
+		_, err := t.exec(ctx, `UPDATE job SET state = $3, generation = $4, due = $5, changed = $6, worker = ''
+			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())
+		return err
+	})
+}
+
+// Requeue makes batches of the deferred messages whose time has come. It gives
+// how many were taken.
+func (s *Store) Requeue(ctx context.Context) (int, error) {
+	var due int
+	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM retry WHERE due <= $1 LIMIT 1) x`, s.now().UnixMicro()).Scan(&due); err != nil || due == 0 {
+		return 0, err
+	}
+	taken := 0
+	err := s.inTx(ctx, "making batches of deferred messages", func(t *tx) error {
+		var campaign int64
+		err := t.QueryRowContext(ctx, `SELECT r.campaign FROM retry r JOIN campaign c ON c.id = r.campaign
+			WHERE r.due <= $1 AND c.state = 'sending' ORDER BY r.due LIMIT 1`, t.now.UnixMicro()).Scan(&campaign)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		taken, err = t.requeue(ctx, campaign)
+		return err
+	})
+	return taken, err
+}
+
+func (t *tx) requeue(ctx context.Context, campaign int64) (int, error) {
+	c, err := scanCampaign(t.QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaign WHERE id = $1`, campaign))
+	if err != nil {
+		return 0, err
+	}
+	job, err := t.addJobs(ctx, 1, Job{Queue: c.queue(), Kind: "send", Campaign: campaign})
+	if err != nil {
+		return 0, err
+	}
+	n, err := t.exec(ctx, `UPDATE delivery SET state = 'waiting', job = $1, changed = $2 WHERE campaign = $3 AND state IN ('deferred', 'uncertain') AND address IN (
+		SELECT address FROM retry WHERE campaign = $3 AND due <= $2 ORDER BY due LIMIT $4)`, job, t.now.UnixMicro(), campaign, BatchSize)
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.exec(ctx, `DELETE FROM retry WHERE campaign = $1 AND address IN (SELECT address FROM delivery WHERE job = $2)`, campaign, job)
+	return int(n), err
+}
+
+// FinishCampaigns closes the campaigns in which nobody waits any more.
+func (s *Store) FinishCampaigns(ctx context.Context) (finished []int64, err error) {
+	const quiet = ` AND c.fanned = 1
+		AND NOT EXISTS (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state IN ('ready', 'carried', 'running'))
+		AND NOT EXISTS (SELECT 1 FROM retry r WHERE r.campaign = c.id)
+		AND NOT EXISTS (SELECT 1 FROM claim k WHERE k.campaign = c.id)`
+	var candidates int
+	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM campaign c WHERE c.state = 'sending'`+quiet).Scan(&candidates); err != nil || candidates == 0 {
+		return nil, err
+	}
+	err = s.inTx(ctx, "closing campaigns", func(t *tx) error {
+		if err := t.adopt(ctx, quiet); err != nil {
+			return err
+		}
+		found, err := t.QueryContext(ctx, `UPDATE campaign AS c SET state = 'done', ended = $1 WHERE c.state = 'sending'`+quiet+` RETURNING id`, t.now.UnixMicro())
+		if err != nil {
+			return err
+		}
+		defer found.Close()
+		for found.Next() {
+			var id int64
+			if err := found.Scan(&id); err != nil {
+				return err
+			}
+			finished = append(finished, id)
+		}
+		return found.Err()
+	})
+	return finished, err
+}
+
+// adopt gives a new job to whoever still waits in a campaign that has none: a
+// second look before a campaign is called done, so that nobody is lost
+// whatever happened to the job that had them.
+func (t *tx) adopt(ctx context.Context, quiet string) error {
+	found, err := t.QueryContext(ctx, `SELECT c.id FROM campaign c WHERE c.state = 'sending'`+quiet+`
+		AND EXISTS (SELECT 1 FROM delivery d WHERE d.campaign = c.id AND d.state IN ('waiting', 'deferred'))`)
+	if err != nil {
+		return err
+	}
+	ids, err := scanIDs(found)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		c, err := scanCampaign(t.QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaign WHERE id = $1`, id))
+		if err != nil {
+			return err
+		}
+		job, err := t.addJobs(ctx, 1, Job{Queue: c.queue(), Kind: "send", Campaign: id})
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `UPDATE delivery SET state = 'waiting', job = $2, changed = $3 WHERE campaign = $1 AND state IN ('waiting', 'deferred')`,
+			id, job, t.now.UnixMicro()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanIDs(found *sql.Rows) (ids []int64, err error) {
+	defer found.Close()
+	for found.Next() {
+		var id int64
+		if err := found.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, found.Err()
+}

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+
+	"heed/consent"
+)
+
+// Keys are the secrets that lie beside the database and never in it or in its
+// backups: without them address keys are numbers, links cannot be made, and
+// evidence cannot be read.
+type Keys struct {
+	Pepper []byte
+	Links  consent.Keyring
+	people *sql.DB // one key a person; a row deleted makes their evidence unreadable, in every backup too
+}
+
+// loadKeys reads the folder of keys, making what is missing.
+func loadKeys(ctx context.Context, folder string) (Keys, error) {
+	var k Keys
+	release, err := lockFolder(folder)
+	if err != nil {
+		return k, err
+	}
+	defer release()
+	if k.Pepper, err = secret(filepath.Join(folder, "pepper")); err != nil {
+		return k, err
+	}
+	if k.Links, err = loadLinks(filepath.Join(folder, "links")); err != nil {
+		return k, err
+	}
+	k.people, err = openPeople(ctx, filepath.Join(folder, "people.db"))
+	return k, err
+}
+
+func (k Keys) close() {
+	if k.people != nil {
+		k.people.Close()
+	}
+}
+
+// secret reads 32 bytes in hex, or makes them.
+func secret(path string) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		raw := make([]byte, 32)
+		rand.Read(raw)
+		return raw, writeSecret(path, raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a key: %w", err)
+	}
+	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(raw) != 32 {
+		return nil, fmt.Errorf("the key %s is damaged: it must hold 64 hexadecimal digits; put back the copy that you kept", path)
+	}
+	return raw, nil
+}
+
+// writeSecret makes a key file whole or not at all: a half-written pepper would
+// disown every address.
+func writeSecret(path string, raw []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("making the folder of the keys: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new")
+	if err != nil {
+		return fmt.Errorf("making a key: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(hex.EncodeToString(raw) + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	return os.Rename(f.Name(), path)
+}
+
+func loadLinks(folder string) (consent.Keyring, error) {
+	names, err := filepath.Glob(filepath.Join(folder, "[0-9]*"))
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		names = []string{filepath.Join(folder, "1")}
+	}
+	ring := consent.Keyring{}
+	for _, name := range names {
+		id, err := strconv.ParseUint(filepath.Base(name), 10, 8)
+		if err != nil {
+			return nil, fmt.Errorf("the link key %s must be named by a number up to 255", name)
+		}
+		if ring[byte(id)], err = secret(name); err != nil {
+			return nil, err
+		}
+	}
+	return ring, nil
+}
+
+// RotateLinks adds a link key, with which links are sealed from the next start
+// on. The old keys stay: their links are in people's mailboxes.
+func RotateLinks(folder string) (id byte, err error) {
+	ring, err := loadLinks(filepath.Join(folder, "links"))
+	if err != nil {
+		return 0, err
+	}
+	newest := LinkIDs(ring)[len(ring)-1]
+	if newest == 255 {
+		return 0, errors.New("all 255 numbers of link keys are used")
+	}
+	_, err = secret(filepath.Join(folder, "links", strconv.Itoa(int(newest)+1)))
+	return newest + 1, err
+}
+
+// LinkIDs lists the numbers of a ring, oldest first.
+func LinkIDs(ring consent.Keyring) []byte {
+	ids := make([]byte, 0, len(ring))
+	for id := range ring {
+		ids = append(ids, id)
+	}
+	sort.Slice(ids, func(i, j int) bool { return ids[i] < ids[j] })
+	return ids
+}
+
+func openPeople(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", sqliteDSN(path, "immediate"))
+	if err != nil {
+		return nil, fmt.Errorf("opening the person keys: %w", err)
+	}
+	db.SetMaxOpenConns(1)
+	_, err = db.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS person_key (holder TEXT PRIMARY KEY, secret BLOB NOT NULL)`)
+	if err != nil {
+		return nil, fmt.Errorf("opening the person keys: %w", err)
+	}
+	return db, nil
+}
+
+// personKey gives the key of one holder, making it where make is set.
+func (k Keys) personKey(ctx context.Context, holder string, create bool) ([]byte, error) {
+	if create {
+		fresh := make([]byte, 32)
+		rand.Read(fresh)
+		_, err := k.people.ExecContext(ctx, `INSERT INTO person_key (holder, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING`, holder, fresh)
+		if err != nil {
+			return nil, fmt.Errorf("making a person key: %w", err)
+		}
+	}
+	var raw []byte
+	err := k.people.QueryRowContext(ctx, `SELECT secret FROM person_key WHERE holder = $1`, holder).Scan(&raw)
+	return raw, err
+}
+
+// forget makes a holder's evidence unreadable for ever.
+func (k Keys) forget(ctx context.Context, holders ...string) error {
+	for _, holder := range holders {
+		if _, err := k.people.ExecContext(ctx, `DELETE FROM person_key WHERE holder = $1`, holder); err != nil {
+			return fmt.Errorf("deleting a person key: %w", err)
+		}
+	}
+	_, err := k.people.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	return err
+}
+
+// seal encrypts evidence for its holder.
+func (k Keys) seal(ctx context.Context, holder, evidence string) (string, error) {
+	key, err := k.personKey(ctx, holder, true)
+	if err != nil {
+		return "", err
+	}
+	return sealWith(key, evidence)
+}
+
+func sealWith(key []byte, evidence string) (string, error) {
+	aead, err := newAEAD(key)
+	if err != nil {
+		return "", err
+	}
+	nonce := make([]byte, aead.NonceSize())
+	rand.Read(nonce)
+	return base64.StdEncoding.EncodeToString(aead.Seal(nonce, nonce, []byte(evidence), nil)), nil
+}
+
+func (k Keys) unseal(ctx context.Context, holder, sealed string) (string, error) {
+	key, err := k.personKey(ctx, holder, false)
+	if err != nil {
+		return "", fmt.Errorf("the key of this evidence is gone: %w", err)
+	}
+	aead, err := newAEAD(key)
+	if err != nil {
+		return "", err
+	}
+	raw, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil || len(raw) < aead.NonceSize() {
+		return "", errors.New("evidence is damaged")
+	}
+	plain, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], nil)
+	return string(plain), err
+}
+
+func newAEAD(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// matchKeys refuses a database that belongs to another pepper: every address
+// would be a stranger, and every opt-out forgotten.
+func (s *Store) matchKeys(ctx context.Context) error {
+	sum := sha256.Sum256(append([]byte("heed pepper check\x00"), s.keys.Pepper...))
+	mark := int64(sum[0])<<40 | int64(sum[1])<<32 | int64(sum[2])<<24 | int64(sum[3])<<16 | int64(sum[4])<<8 | int64(sum[5])
+	var known int64
+	err := s.read.QueryRowContext(ctx, `SELECT value FROM counter WHERE name = 'pepper'`).Scan(&known)
+	if errors.Is(err, sql.ErrNoRows) {
+		known = mark
+		_, err = s.write.ExecContext(ctx, `INSERT INTO counter (name, value) VALUES ('pepper', $1) ON CONFLICT (name) DO NOTHING`, mark)
+	}
+	if err != nil {
+		return fmt.Errorf("matching the keys with the database: %w", err)
+	}
+	if known != mark {
+		return errors.New("the pepper in the keys folder is not the one that this database was made with; put back the right keys folder (HEED_DATA)")
+	}
+	return nil
+}

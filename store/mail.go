@@ -1,0 +1,267 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"heed/consent"
+)
+
+// Inbound is a mail that was read and understood.
+type Inbound struct {
+	Mailbox   string // the account and folder it lay in, "privacy@example.com/INBOX"
+	Role      string // unsubscribe | privacy | bounces | abuse | reply
+	Validity  int64  // UIDVALIDITY
+	UID       int64
+	Digest    string // SHA-256 of the raw mail, hex
+	MessageID string
+	Received  time.Time // INTERNALDATE
+	Request   consent.Request
+}
+
+// Filing says what was done with a mail and where it is to be moved.
+type Filing struct {
+	Folder    string // Processed | Review
+	Outcome   string // opted_out | case | returned | spam_report | no_action | tray | duplicate
+	Duplicate bool
+	Stopped   []consent.Key // wait for their open claims before moving the mail
+}
+
+// RecordMail gives a mail its one outcome: the mail, what it changes and the
+// work it causes are committed together. The same mail again, under the same
+// UID or with the same digest, changes nothing and is filed as before.
+func (s *Store) RecordMail(ctx context.Context, m Inbound) (Filing, error) {
+	var f Filing
+	err := s.inTx(ctx, "recording a mail", func(t *tx) error {
+		known, found, err := t.knownMail(ctx, m)
+		if err != nil || found {
+			f = known
+			return err
+		}
+		f, err = t.actOn(ctx, m)
+		return err
+	})
+	if err == nil && f.Outcome == "case" {
+		s.pokeAll()
+	}
+	return f, err
+}
+
+func (t *tx) knownMail(ctx context.Context, m Inbound) (f Filing, found bool, err error) {
+	var key string
+	err = t.QueryRowContext(ctx, `SELECT outcome, folder, address FROM inbound WHERE mailbox = $1 AND validity = $2 AND uid = $3`,
+		m.Mailbox, m.Validity, m.UID).Scan(&f.Outcome, &f.Folder, &key)
+	if err == nil {
+		f.Duplicate = true
+		return f.stopping(key), true, nil
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return f, false, err
+	}
+	err = t.QueryRowContext(ctx, `SELECT folder, address FROM inbound WHERE mailbox = $1 AND digest = $2 AND outcome <> 'duplicate'`,
+		m.Mailbox, m.Digest).Scan(&f.Folder, &key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return f, false, nil
+	}
+	if err != nil {
+		return f, false, err
+	}
+	f.Outcome, f.Duplicate = "duplicate", true
+	return f.stopping(key), true, t.keepMail(ctx, m, f, kept{key: key})
+}
+
+// stopping names the key whose claims the poller awaits, as on the first time.
+func (f Filing) stopping(key string) Filing {
+	if k, err := consent.ParseKey(key); err == nil {
+		f.Stopped = []consent.Key{k}
+	}
+	return f
+}
+
+// kept is what a mail's row refers to.
+type kept struct {
+	key    string
+	caseNo int64
+	ledger int64
+}
+
+func (t *tx) keepMail(ctx context.Context, m Inbound, f Filing, k kept) error {
+	id, err := t.take(ctx, "inbound", 1)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `INSERT INTO inbound (id, mailbox, validity, uid, digest, received, recorded, kind, outcome, folder, address, caseno, ledger, rules)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`, id, m.Mailbox, m.Validity, m.UID, m.Digest, m.Received.UnixMicro(),
+		t.now.UnixMicro(), string(m.Request.Kind), f.Outcome, f.Folder, k.key, number(int(k.caseNo)), number(int(k.ledger)), rules(m.Request))
+	if err != nil {
+		return fmt.Errorf("keeping a mail's outcome: %w", err)
+	}
+	return nil
+}
+
+// rules lists which rules fired; the words that fired them are personal, and
+// are kept sealed with the ledger or the case.
+func rules(r consent.Request) string {
+	names := []string{}
+	for _, e := range r.Evidence {
+		names = append(names, e.Rule)
+	}
+	text, _ := json.Marshal(slices.Compact(names))
+	return string(text)
+}
+
+// actOn does what a mail asks for and keeps it.
+func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
+	f := Filing{Folder: "Processed", Outcome: "no_action"}
+	who, known, err := t.sender(ctx, m)
+	if err != nil {
+		return f, err
+	}
+	k := kept{}
+	switch m.Request.Kind {
+	case consent.KindBounce:
+		f.Outcome, k, err = t.bounce(ctx, m)
+	case consent.KindSpamReport:
+		f.Outcome, k, err = t.spamReport(ctx, m)
+	case consent.KindAutoReply:
+	case consent.KindUnsubscribe, consent.KindObjection, consent.KindPreference:
+		if known {
+			f.Outcome, k, err = t.mailOptOut(ctx, m, who)
+			f = f.stopping(k.key)
+			break
+		}
+		fallthrough
+	case consent.KindErasure, consent.KindAccess, consent.KindRectification, consent.KindComplaint, consent.KindGuardian, consent.KindReview:
+		f.Outcome, k, err = t.openCaseByMail(ctx, m, who, known)
+		f = f.stopping(k.key)
+		f.Folder = folderOf(m.Request.Kind)
+	default:
+		f.Outcome, f.Folder = "tray", "Review"
+	}
+	if err != nil {
+		return f, err
+	}
+	return f, t.keepMail(ctx, m, f, k)
+}
+
+func folderOf(k consent.Kind) string {
+	if k == consent.KindErasure || k == consent.KindAccess {
+		return "Processed"
+	}
+	return "Review"
+}
+
+// sender tells whose address key a mail speaks for: a sealed link of ours, or
+// the one From address.
+func (t *tx) sender(ctx context.Context, m Inbound) (k consent.Key, known bool, err error) {
+	if l := m.Request.Link; l != nil {
+		return l.Address, true, nil
+	}
+	if m.Request.From == "" {
+		return k, false, nil
+	}
+	k, _, err = t.s.Key(m.Request.From)
+	return k, err == nil, err
+}
+
+// mailOptOut stops what the mail asks to stop. Somebody whom we do not know is
+// kept as an address key that must not be written to.
+func (t *tx) mailOptOut(ctx context.Context, m Inbound, who consent.Key) (string, kept, error) {
+	held, err := t.lockKeys(ctx, []consent.Key{who})
+	if err != nil {
+		return "", kept{}, err
+	}
+	o := OptOut{Key: who, Scope: m.Request.Scope, Received: m.Received, Via: consent.ViaMail,
+		Authenticated: m.Request.Authenticated || m.Request.Link != nil, Evidence: evidence(m)}
+	if l := m.Request.Link; l != nil && l.Purpose == consent.PurposeOptOut {
+		o.Scope, o.Topic = "", int(l.Scope)
+	} else if o.Scope == "" {
+		o.Scope = consent.ScopeMarketing
+	}
+	stopped, err := t.optOut(ctx, held, o)
+	if err != nil {
+		return "", kept{}, err
+	}
+	k := kept{key: who.String()}
+	if !stopped.Already {
+		err = t.QueryRowContext(ctx, `SELECT max(seq) FROM ledger WHERE address = $1`, k.key).Scan(&k.ledger)
+	}
+	return "opted_out", k, err
+}
+
+// evidence is what the ledger seals: how the mail was understood.
+func evidence(m Inbound) string {
+	text, _ := json.Marshal(map[string]any{"message_id": m.MessageID, "digest": m.Digest, "kind": m.Request.Kind,
+		"sure": m.Request.Sure, "rules": m.Request.Evidence})
+	return string(text)
+}
+
+// spamReport opts out of all marketing, where the report carries a link of
+// ours; without one nobody knows whose it is, and a person looks.
+func (t *tx) spamReport(ctx context.Context, m Inbound) (string, kept, error) {
+	l := m.Request.Link
+	if l == nil {
+		return "no_action", kept{}, nil
+	}
+	held, err := t.lockKeys(ctx, []consent.Key{l.Address})
+	if err != nil {
+		return "", kept{}, err
+	}
+	_, err = t.optOut(ctx, held, OptOut{Key: l.Address, Scope: consent.ScopeMarketing, Received: m.Received,
+		Via: consent.ViaSpamReport, Authenticated: true, Evidence: evidence(m)})
+	return "spam_report", kept{key: l.Address.String()}, err
+}
+
+// bounce acts only on reports that came to our own return path (RFC 3464 §4.1:
+// anybody can write one). A mailbox that does not exist makes its address
+// dead; what is our fault or passing never does.
+func (t *tx) bounce(ctx context.Context, m Inbound) (string, kept, error) {
+	l := m.Request.Link
+	if l == nil || l.Purpose != consent.PurposeBounce {
+		return "no_action", kept{}, nil
+	}
+	failed, hard := false, false
+	for _, b := range m.Request.Bounces {
+		if b.Action == "failed" || b.Action == "" && b.Status != "" && b.Status[0] == '5' {
+			failed, hard = true, hard || b.Hard
+		}
+	}
+	if !failed {
+		return "no_action", kept{key: l.Address.String()}, nil
+	}
+	held, err := t.lockKeys(ctx, []consent.Key{l.Address})
+	if err != nil {
+		return "", kept{}, err
+	}
+	n, err := t.exec(ctx, `UPDATE delivery SET returned = $3, changed = $3 WHERE address = $1 AND campaign = (
+		SELECT max(c.id) FROM campaign c JOIN delivery d ON d.campaign = c.id AND d.address = $1 WHERE c.id % 65536 = $2) AND state IN ('accepted', 'uncertain') AND returned IS NULL`,
+		l.Address.String(), int(l.Scope), t.now.UnixMicro())
+	if err != nil {
+		return "", kept{}, fmt.Errorf("noting a returned message: %w", err)
+	}
+	if hard && n > 0 && held[l.Address].state.Dead == 0 {
+		_, err = t.record(ctx, held, []act{{key: l.Address, scope: consent.ScopeDead, choice: consent.Set,
+			received: m.Received, via: consent.ViaBounce, evidence: evidence(m)}})
+	}
+	return "returned", kept{key: l.Address.String()}, err
+}
+
+// LeaseMailbox lets one poller at a time read a mailbox. Two at once would
+// still act once on each mail; the lease spares the double work.
+func (s *Store) LeaseMailbox(ctx context.Context, mailbox, owner string, d time.Duration) (mine bool, err error) {
+	err = s.inTx(ctx, "leasing a mailbox", func(t *tx) error {
+		if _, err := t.exec(ctx, `INSERT INTO mailbox (name) VALUES ($1) ON CONFLICT (name) DO NOTHING`, mailbox); err != nil {
+			return err
+		}
+		n, err := t.exec(ctx, `UPDATE mailbox SET lease_owner = $2, lease_until = $3, seen = $4
+			WHERE name = $1 AND (lease_owner = $2 OR lease_until < $4)`, mailbox, owner, t.now.Add(d).UnixMicro(), t.now.UnixMicro())
+		mine = n > 0
+		return err
+	})
+	return mine, err
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"heed/consent"
+)
+
+// OptOut asks to stop mail to an address key.
+type OptOut struct {
+	Key           consent.Key
+	Scope         consent.Scope // empty: what one click in a newsletter of Topic stops
+	Topic         int
+	Received      time.Time // at our edge; zero: now
+	Via           consent.Via
+	Authenticated bool
+	Evidence      string // kept sealed
+}
+
+// Stopped says what an opt-out did.
+type Stopped struct {
+	Scope     consent.Scope
+	Topic     string // name of the topic that stopped, empty for all marketing
+	Effective time.Time
+	Already   bool
+}
+
+// OptOut takes effect with its commit. Call AwaitClaims before telling anybody:
+// a message whose end was claimed just before may still be on its way.
+func (s *Store) OptOut(ctx context.Context, o OptOut) (Stopped, error) {
+	var stopped Stopped
+	err := s.inTx(ctx, "recording an opt-out", func(t *tx) error {
+		held, err := t.lockKeys(ctx, []consent.Key{o.Key})
+		if err != nil {
+			return err
+		}
+		stopped, err = t.optOut(ctx, held, o)
+		return err
+	})
+	if err != nil {
+		return Stopped{}, err
+	}
+	if topic, ok := stopped.Scope.Topic(); ok {
+		stopped.Topic, _ = s.topicName(ctx, topic)
+	}
+	return stopped, nil
+}
+
+// optOut records an opt-out for a locked key, unless nothing is left to stop.
+func (t *tx) optOut(ctx context.Context, held map[consent.Key]*standing, o OptOut) (Stopped, error) {
+	state := held[o.Key].state
+	if o.Scope == "" {
+		o.Scope = state.OneClickScope(o.Topic)
+	}
+	if at, out := stoppedAt(state, o.Scope); out {
+		return Stopped{Scope: o.Scope, Effective: at, Already: true}, nil
+	}
+	seq, err := t.record(ctx, held, []act{{key: o.Key, scope: o.Scope, choice: consent.Out, received: o.Received,
+		via: o.Via, authenticated: o.Authenticated, evidence: o.Evidence}})
+	if err != nil {
+		return Stopped{}, err
+	}
+	if err := t.raiseBarrier(ctx, seq, o.Key); err != nil {
+		return Stopped{}, err
+	}
+	return Stopped{Scope: o.Scope, Effective: t.now}, nil
+}
+
+func stoppedAt(s consent.State, scope consent.Scope) (time.Time, bool) {
+	mark := s.Marketing
+	switch topic, ok := scope.Topic(); {
+	case ok:
+		mark = s.Topics[topic]
+	case scope == consent.ScopePartner:
+		mark = s.Partner
+	case scope == consent.ScopeSharing:
+		mark = s.Sharing
+	}
+	return mark.Time(), mark.Choice == consent.Out
+}
+
+const openClaims = `SELECT count(*) FROM claim k JOIN campaign c ON c.id = k.campaign
+	WHERE c.class IN ('newsletter', 'partner_offer') AND k.address IN (`
+
+// raiseBarrier notes that messages to the address are in flight at the moment
+// of the opt-out, so that the acknowledgement's time is kept with it.
+func (t *tx) raiseBarrier(ctx context.Context, seq int64, key consent.Key) error {
+	var opened int
+	if err := t.QueryRowContext(ctx, openClaims+`$1)`, key.String()).Scan(&opened); err != nil {
+		return fmt.Errorf("counting open claims: %w", err)
+	}
+	if opened == 0 {
+		return nil
+	}
+	_, err := t.exec(ctx, `INSERT INTO barrier (seq, opened) VALUES ($1, $2)`, seq, opened)
+	return err
+}
+
+// Patience is how long an opt-out, a pause or a cancel waits for open claims.
+// A claim older than this is never begun to be ended, so what is still open
+// then has been written and waits for the relay's answer.
+const Patience = 2 * time.Second
+
+// AwaitClaims waits until no marketing message to the keys is in flight, or
+// until Patience is over, and gives how many still are.
+func (s *Store) AwaitClaims(ctx context.Context, keys []consent.Key) (inFlight int, err error) {
+	if len(keys) == 0 {
+		return 0, nil
+	}
+	args := keyArgs(keys)
+	inFlight, err = s.await(ctx, openClaims+list(len(keys), 1)+`)`, args...)
+	if err != nil {
+		return 0, err
+	}
+	return inFlight, s.acknowledge(ctx, args, inFlight)
+}
+
+// await polls a count until it is zero or Patience is over.
+func (s *Store) await(ctx context.Context, query string, args ...any) (n int, err error) {
+	deadline := time.Now().Add(Patience)
+	for wait := 2 * time.Millisecond; ; wait = min(wait*2, 20*time.Millisecond) {
+		if err := s.read.QueryRowContext(ctx, query, args...).Scan(&n); err != nil {
+			return 0, fmt.Errorf("waiting for messages in flight: %w", err)
+		}
+		if n == 0 || time.Now().After(deadline) {
+			return n, nil
+		}
+		select {
+		case <-ctx.Done():
+			return n, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// acknowledge keeps the moment from which nothing more may be handed over, for
+// the opt-outs that had to wait.
+func (s *Store) acknowledge(ctx context.Context, keys []any, inFlight int) error {
+	unacked := `seq IN (SELECT b.seq FROM barrier b JOIN ledger l ON l.seq = b.seq WHERE b.acked IS NULL AND l.address IN (` + list(len(keys), 3) + `))`
+	var one int
+	probe := `SELECT 1 FROM barrier b JOIN ledger l ON l.seq = b.seq WHERE b.acked IS NULL AND l.address IN (` + list(len(keys), 1) + `) LIMIT 1`
+	if err := s.read.QueryRowContext(ctx, probe, keys...).Scan(&one); errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("looking for unacknowledged opt-outs: %w", err)
+	}
+	return s.inTx(ctx, "acknowledging an opt-out", func(t *tx) error {
+		_, err := t.exec(ctx, `UPDATE barrier SET acked = $1, in_flight = $2 WHERE `+unacked, append([]any{t.now.UnixMicro(), inFlight}, keys...)...)
+		return err
+	})
+}

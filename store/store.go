@@ -1,0 +1,226 @@
+// Package store is the truth, in SQL: one method a business step, one
+// transaction each.
+//
+// SQLite in one file is the embedded default, PostgreSQL is for many machines;
+// dialect.go holds all in which they differ. There is no interface in front of
+// it and no mock of it: tests use the real engines.
+//
+// A fact and the work that it causes are committed together: whoever learns
+// something calls one method, and the ledger row, the state, the case and the
+// job are there together or not at all. Locks are taken in one order: address
+// keys ascending, then counters, then the head of the ledger.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"heed/consent"
+)
+
+// Options says where the truth lies.
+type Options struct {
+	URL    string // sqlite:PATH or postgres://…
+	Keys   string // folder of the pepper, the link keys and the person keys
+	Policy consent.PolicyVersion
+	Limits consent.Policy
+	Now    func() time.Time // nil: time.Now
+}
+
+// Store is an open database with its keys. It may be used from many
+// goroutines.
+type Store struct {
+	write, read *sql.DB
+	d           dialect
+	keys        Keys
+	policy      consent.PolicyVersion
+	limits      consent.Policy
+	now         func() time.Time
+
+	pokeMu sync.Mutex
+	poke   chan struct{}
+}
+
+// Open opens the database, brings its schema up to date and loads the keys,
+// making what is missing.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	write, read, d, err := open(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, now: o.Now, poke: make(chan struct{})}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if err := s.prepare(ctx, o); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) prepare(ctx context.Context, o Options) error {
+	if err := s.write.PingContext(ctx); err != nil {
+		return fmt.Errorf("reaching the database (check DATABASE_URL, and that it runs): %w", err)
+	}
+	if err := s.migrate(ctx, o.Keys); err != nil {
+		return err
+	}
+	keys, err := loadKeys(ctx, o.Keys)
+	if err != nil {
+		return err
+	}
+	s.keys = keys
+	return s.matchKeys(ctx)
+}
+
+// Close releases the database.
+func (s *Store) Close() error {
+	s.keys.close()
+	if s.read != s.write {
+		s.read.Close()
+	}
+	return s.write.Close()
+}
+
+// Keys gives the pepper and the link keys.
+func (s *Store) Keys() Keys { return s.keys }
+
+// Embedded tells whether the database is a file of this machine, which only
+// processes of this machine can share.
+func (s *Store) Embedded() bool { return s.d.sqlite() }
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error { return s.read.PingContext(ctx) }
+
+// Key hashes an address; it fails where the address is none.
+func (s *Store) Key(address string) (consent.Key, string, error) {
+	normal, err := consent.Normalize(address)
+	if err != nil {
+		return consent.Key{}, "", err
+	}
+	return consent.KeyOf(s.keys.Pepper, normal), normal, nil
+}
+
+// Poked gives a channel that is closed when work was committed in this
+// process, so that the scheduler need not wait for its next look.
+func (s *Store) Poked() <-chan struct{} {
+	s.pokeMu.Lock()
+	defer s.pokeMu.Unlock()
+	return s.poke
+}
+
+func (s *Store) pokeAll() {
+	s.pokeMu.Lock()
+	defer s.pokeMu.Unlock()
+	close(s.poke)
+	s.poke = make(chan struct{})
+}
+
+// tx is a transaction with its own "now".
+type tx struct {
+	*sql.Tx
+	s   *Store
+	now time.Time
+}
+
+// inTx runs a business step. A deadlock or a busy file is tried again, from
+// the beginning.
+func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) error {
+	var err error
+	for try := 0; try < 8; try++ {
+		if err = s.once(ctx, step); err == nil || !passing(err) || ctx.Err() != nil {
+			break
+		}
+		time.Sleep(time.Duration(try*try+1) * time.Millisecond)
+	}
+	if err != nil && Full(err) {
+		return fmt.Errorf("%s: the disk is full, free some space: %w", what, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func (s *Store) once(ctx context.Context, step func(*tx) error) error {
+	raw, err := s.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer raw.Rollback()
+	t := &tx{Tx: raw, s: s, now: s.now().UTC().Truncate(time.Microsecond)}
+	if err := step(t); err != nil {
+		return err
+	}
+	return raw.Commit()
+}
+
+func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	result, err := t.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// take hands out n numbers of a counter and gives the first.
+func (t *tx) take(ctx context.Context, counter string, n int) (int64, error) {
+	var last int64
+	err := t.QueryRowContext(ctx, `INSERT INTO counter (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = counter.value + $2 RETURNING value`, counter, int64(n)).Scan(&last)
+	if err != nil {
+		return 0, fmt.Errorf("counting %s: %w", counter, err)
+	}
+	return last - int64(n) + 1, nil
+}
+
+// rows writes n groups of placeholders, "($1, $2), ($3, $4)". With types given
+// each is cast, which PostgreSQL needs where no column tells the type.
+func rows(n, columns, first int, types ...string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(separator(i, "("))
+		for c := range columns {
+			b.WriteString(separator(c, ""))
+			place := "$" + strconv.Itoa(first+i*columns+c)
+			if len(types) > 0 {
+				place = "CAST(" + place + " AS " + types[c] + ")"
+			}
+			b.WriteString(place)
+		}
+		b.WriteString(")")
+	}
+	return b.String()
+}
+
+func separator(i int, open string) string {
+	if i == 0 {
+		return open
+	}
+	return ", " + open
+}
+
+// list writes n placeholders, "$1, $2".
+func list(n, first int) string {
+	return strings.Trim(rows(1, n, first), "()")
+}
+
+func micro(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+func fromMicro(n sql.NullInt64) time.Time {
+	if !n.Valid || n.Int64 == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n.Int64).UTC()
+}

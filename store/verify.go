@@ -1,0 +1,246 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+
+	"heed/consent"
+)
+
+// Invariant is the result of checking one promise: how many things were
+// looked at, and which were broken, named by numbers and address keys.
+type Invariant struct {
+	Checked int      `json:"checked"`
+	Broken  []string `json:"broken"`
+}
+
+// Verify checks the invariants on the live database.
+func (s *Store) Verify(ctx context.Context) (map[string]Invariant, error) {
+	report := map[string]Invariant{}
+	checks := map[string]func(*tx, context.Context, *Invariant) error{
+		"I1": (*tx).verifyStopped, "I2": (*tx).verifyOnce, "I3": (*tx).verifyOutcomes, "I4": (*tx).verifyMails,
+		"I5": (*tx).verifyChain, "I6": (*tx).verifyFold, "I7": (*tx).verifyEvidence, "I8": (*tx).verifyErased,
+		"I9": (*tx).verifyJournal, "I10": (*tx).verifyCarried, "I11": (*tx).verifyAlerts, "I12": (*tx).verifyReplies,
+	}
+	err := s.inSnapshot(ctx, func(t *tx) error {
+		for name, check := range checks {
+			one := Invariant{Broken: []string{}}
+			if err := check(t, ctx, &one); err != nil {
+				return fmt.Errorf("checking %s: %w", name, err)
+			}
+			report[name] = one
+		}
+		return nil
+	})
+	return report, err
+}
+
+// stoppedAfter finds marketing that was ended after the acknowledgement of an
+// opt-out that covers it. An opt-out that had to wait was acknowledged when its
+// barrier says so, and may have declared a message in flight: one whose claim
+// is older than the opt-out.
+const stoppedAfter = ` FROM ledger l
+	JOIN campaign c ON (c.class = 'newsletter' AND (l.scope = 'marketing' OR l.scope = 'topic:' || c.topic))
+		OR (c.class = 'partner_offer' AND l.scope IN ('marketing', 'partner_offers'))
+	JOIN delivery d ON d.campaign = c.id AND d.address = l.address
+	LEFT JOIN barrier b ON b.seq = l.seq
+	WHERE l.choice = 'out' AND d.state IN ('accepted', 'uncertain')
+	AND d.end_at > CASE WHEN b.seq IS NULL THEN l.recorded ELSE COALESCE(b.acked, d.end_at) END
+	AND NOT (COALESCE(b.in_flight, 0) > 0 AND d.claimed <= l.recorded)
+	AND NOT EXISTS (SELECT 1 FROM ledger y WHERE y.address = l.address AND y.seq > l.seq AND y.choice = 'in' AND y.recorded < d.end_at)`
+
+// SentAfterOptOut counts the messages that break the first promise, from the
+// stored times of their ends and of the acknowledgements. It must be zero.
+func (s *Store) SentAfterOptOut(ctx context.Context) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT count(*)`+stoppedAfter).Scan(&n)
+	return n, err
+}
+
+func (t *tx) verifyStopped(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM ledger WHERE choice = 'out'`, `SELECT d.campaign || '/' || d.address`+stoppedAfter)
+}
+
+// verifyBy counts what is looked at with one query and lists what is broken
+// with another.
+func (t *tx) verifyBy(ctx context.Context, v *Invariant, count, broken string, args ...any) error {
+	if err := t.QueryRowContext(ctx, count).Scan(&v.Checked); err != nil {
+		return err
+	}
+	found, err := t.QueryContext(ctx, broken+` LIMIT 100`, args...)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		var name string
+		if err := found.Scan(&name); err != nil {
+			return err
+		}
+		v.Broken = append(v.Broken, name)
+	}
+	return found.Err()
+}
+
+func (t *tx) verifyOnce(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM delivery`, `SELECT k.campaign || '/' || k.address FROM claim k
+		LEFT JOIN delivery d ON d.campaign = k.campaign AND d.address = k.address WHERE d.state IS NULL OR d.state <> 'waiting'`)
+}
+
+// verifyOutcomes: in a campaign that is over nobody waits; in one that runs,
+// whoever waits has a job or a time.
+func (t *tx) verifyOutcomes(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM delivery`, `SELECT d.campaign || '/' || d.address FROM delivery d JOIN campaign c ON c.id = d.campaign
+		LEFT JOIN job j ON j.id = d.job LEFT JOIN retry r ON r.campaign = d.campaign AND r.address = d.address
+		LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address
+		WHERE d.state IN ('waiting', 'deferred') AND k.token IS NULL AND (c.state IN ('done', 'failed', 'draft', 'scheduled', 'missed')
+		OR (d.state = 'deferred' AND r.due IS NULL) OR (d.state = 'waiting' AND c.state = 'sending' AND j.state IN ('done', 'failed') AND c.fanned = 1
+			AND EXISTS (SELECT 1 FROM job o WHERE o.campaign = c.id AND o.state IN ('ready', 'carried', 'running')) AND c.ended IS NOT NULL))`)
+}
+
+func (t *tx) verifyMails(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM inbound`, `SELECT 'mail ' || i.id FROM inbound i
+		LEFT JOIN ledger l ON l.seq = i.ledger LEFT JOIN privacy_case p ON p.id = i.caseno
+		LEFT JOIN inbound o ON o.mailbox = i.mailbox AND o.digest = i.digest AND o.outcome <> 'duplicate'
+		WHERE (i.ledger IS NOT NULL AND l.seq IS NULL) OR (i.outcome = 'case' AND p.id IS NULL) OR (i.outcome = 'duplicate' AND o.id IS NULL)`)
+}
+
+func (t *tx) verifyChain(ctx context.Context, v *Invariant) error {
+	found, err := t.QueryContext(ctx, `SELECT `+ledgerColumns+` FROM ledger ORDER BY seq`)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	var previous []byte
+	last := ""
+	for found.Next() {
+		e, hash, err := scanEntry(found)
+		if err != nil {
+			return err
+		}
+		v.Checked++
+		sum := e.Hash(previous)
+		if e.Seq != int64(v.Checked) || hex.EncodeToString(sum) != hash {
+			v.Broken = append(v.Broken, fmt.Sprintf("ledger %d", e.Seq))
+		}
+		previous, last = sum, hash
+		if len(v.Broken) >= 100 {
+			return nil
+		}
+	}
+	if err := found.Err(); err != nil {
+		return err
+	}
+	return t.verifyHead(ctx, v, last)
+}
+
+func (t *tx) verifyHead(ctx context.Context, v *Invariant, last string) error {
+	var seq int64
+	var head string
+	if err := t.QueryRowContext(ctx, `SELECT seq, hash FROM chain WHERE one = 1`).Scan(&seq, &head); err != nil {
+		return err
+	}
+	if seq != int64(v.Checked) || head != last {
+		v.Broken = append(v.Broken, "the head of the ledger")
+	}
+	return nil
+}
+
+func (t *tx) verifyFold(ctx context.Context, v *Invariant) error {
+	folded, err := t.foldAll(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := t.QueryContext(ctx, `SELECT key, state FROM address`)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		var key, stored string
+		if err := found.Scan(&key, &stored); err != nil {
+			return err
+		}
+		v.Checked++
+		if folded[key].Encode() != stored {
+			v.Broken = append(v.Broken, key)
+		}
+		delete(folded, key)
+	}
+	for key := range folded {
+		v.Broken = append(v.Broken, key)
+	}
+	return found.Err()
+}
+
+func (t *tx) foldAll(ctx context.Context) (map[string]consent.State, error) {
+	found, err := t.QueryContext(ctx, `SELECT `+ledgerColumns+` FROM ledger ORDER BY seq`)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	folded := map[string]consent.State{}
+	for found.Next() {
+		e, _, err := scanEntry(found)
+		if err != nil {
+			return nil, err
+		}
+		folded[e.Address.String()] = folded[e.Address.String()].With(e)
+	}
+	return folded, found.Err()
+}
+
+// verifyEvidence: every yes has evidence in the annex whose hash the ledger
+// holds, unless its person was erased afterwards.
+func (t *tx) verifyEvidence(ctx context.Context, v *Invariant) error {
+	found, err := t.QueryContext(ctx, `SELECT l.seq, l.evidence, x.sealed, EXISTS (SELECT 1 FROM ledger e WHERE e.address = l.address AND e.scope = 'erased' AND e.seq > l.seq)
+		FROM ledger l LEFT JOIN annex x ON x.seq = l.seq WHERE l.choice = 'in'`)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		var seq int64
+		var evidence string
+		var sealed sql.NullString
+		var erased bool
+		if err := found.Scan(&seq, &evidence, &sealed, &erased); err != nil {
+			return err
+		}
+		v.Checked++
+		sum := sha256.Sum256([]byte(sealed.String))
+		if evidence == "" || !erased && (!sealed.Valid || hex.EncodeToString(sum[:]) != evidence) {
+			v.Broken = append(v.Broken, fmt.Sprintf("ledger %d", seq))
+		}
+	}
+	return found.Err()
+}
+
+// verifyErased: nothing names an erased person whose erasure is complete.
+func (t *tx) verifyErased(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM privacy_case WHERE kind = 'erasure' AND state = 'done' AND outcome = 'erased'`,
+		`SELECT DISTINCT a.address FROM privacy_case a LEFT JOIN person p ON p.address = a.address AND p.created < a.ended
+		LEFT JOIN annex x ON x.holder = a.address LEFT JOIN delivery d ON d.address = a.address AND d.person IS NOT NULL AND d.changed < a.ended
+		WHERE a.outcome = 'erased' AND a.state = 'done' AND (p.id IS NOT NULL OR d.address IS NOT NULL OR a.email <> '')`)
+}
+
+// verifyCarried: a job that was handed to the queue comes back or is carried
+// again; none is forgotten.
+func (t *tx) verifyCarried(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM job`, `SELECT 'job ' || id FROM job WHERE state = 'running' AND worker NOT IN (SELECT id FROM worker) AND changed < $1`,
+		t.now.Add(-6*Silence).UnixMicro())
+}
+
+func (t *tx) verifyAlerts(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM delivery d JOIN campaign c ON c.id = d.campaign WHERE c.class = 'alert'`,
+		`SELECT d.campaign || '/' || d.address FROM delivery d JOIN campaign c ON c.id = d.campaign
+		WHERE c.class = 'alert' AND c.state = 'done' AND (d.state IN ('waiting', 'deferred') OR (d.state = 'uncertain' AND d.attempts < 2))`)
+}
+
+// verifyReplies: no mail that must not be answered led to a question.
+func (t *tx) verifyReplies(ctx context.Context, v *Invariant) error {
+	return t.verifyBy(ctx, v, `SELECT count(*) FROM inbound`, `SELECT 'mail ' || i.id FROM inbound i
+		WHERE i.kind IN ('auto-reply', 'bounce', 'arf') AND i.caseno IS NOT NULL`)
+}
