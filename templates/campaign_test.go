@@ -51,6 +51,19 @@ func TestParseCampaignDefaults(t *testing.T) {
 	}
 }
 
+func TestSubjectNeedsNoQuotes(t *testing.T) {
+	for written, want := range map[string]string{
+		`Update: it's here`: `Update: it's here`, `[News] June`: `[News] June`, `"Quoted: \"yes\""`: `Quoted: "yes"`,
+		`'It''s'`: `It's`, `100 % off`: `100 % off`, `Plain # and a comment`: `Plain`, `>` + "\n  folded\n  text": `folded text`,
+		`{% if company %}{{ company }}: {% endif %}news`: `{% if company %}{{ company }}: {% endif %}news`,
+	} {
+		c, err := ParseCampaign([]byte("---\nsubject: " + written + "\ntopic: a\n---\nx\n"))
+		if err != nil || c.Subject != want {
+			t.Errorf("subject: %s is %q, %v, want %q", written, c.Subject, err, want)
+		}
+	}
+}
+
 func TestParseCampaignRefuses(t *testing.T) {
 	file := func(front string) string { return "---\n" + front + "\n---\nHello.\n" }
 	tests := []struct{ name, src, want string }{
@@ -61,8 +74,8 @@ func TestParseCampaignRefuses(t *testing.T) {
 		{"alert key", file("subject: a\ntopic: b\nservice: c"), `line 4: unknown key "service"`},
 		{"same key twice", file("subject: a\nsubject: b"), "line 3: "},
 		{"wrong type", file("subject: a\ntopic: b\nrate: fast"), "line 4: "},
-		{"broken YAML", file("subject: [a"), "line 2: "},
-		{"alias", file("subject: &a x\ntopic: *a"), "line 3: YAML aliases"},
+		{"broken YAML", file("subject: a\ntopic: [a"), "line 3: "},
+		{"alias", file("subject: a\ntopic: &a x\nrate: *a"), "line 4: YAML aliases"},
 		{"deep YAML", file("subject: a\ntopic: " + strings.Repeat("[", 9000)), "line "},
 		{"a list", file("- subject: a"), "line 2: the settings are lines"},
 		{"no subject", file("topic: b"), "has no subject"},

@@ -69,7 +69,7 @@ func compile(c Campaign, layout LayoutData, liquid bool) (*Content, error) {
 		return nil, err
 	}
 	f := frame{class: c.Class, layout: layout, words: wordsFor(layout.Language), subject: subject, preheader: preheader}
-	html, text := f.html(doc.html()), f.text(doc.text())
+	html, text := f.html(doc.html(start(layout.language()))), f.text(doc.text())
 	if err := errors.Join(doc.errs...); err != nil {
 		return nil, err
 	}

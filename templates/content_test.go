@@ -35,6 +35,9 @@ func TestExamples(t *testing.T) {
 		text, html := full(t, c, ann())
 		golden(t, name+".txt", text)
 		golden(t, name+".html", html)
+		if n := strings.Count(html, "<!--[if mso]>"); n != 3 || strings.Count(html, "<![endif]-->") != n {
+			t.Errorf("%s: %d of 3 comments for Outlook are left", name, n)
+		}
 		if w := c.Warnings(); len(w) > 0 {
 			t.Errorf("%s: the example is warned about: %q", name, w)
 		}
@@ -255,6 +258,22 @@ func TestCompileNeedsSenderAndAddress(t *testing.T) {
 	alert := Campaign{Subject: "a", Class: ServiceAlert, Service: "files", Audience: "all", Body: "x"}
 	if _, err := Compile(alert, LayoutData{Sender: "a"}); err != nil {
 		t.Errorf("an alert without postal address: %v", err)
+	}
+}
+
+func TestRightToLeft(t *testing.T) {
+	l := layout()
+	l.Language = "ar-EG"
+	c, err := Compile(campaign("- a\n\n> b\n\n    c\n\n| d |\n|---|\n| e |\n"), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body := full(t, c, ann())
+	for _, want := range []string{`<html lang="ar-EG" dir="rtl"`, "padding-right:24px", "border-right:3px", `<pre class="code" dir="ltr"`,
+		`<th scope="col" align="right"`, `class="foot" align="left" lang="en" dir="ltr"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %s", want)
+		}
 	}
 }
 

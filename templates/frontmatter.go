@@ -67,7 +67,7 @@ func parseFrontMatter(front string, keys []string) (matter, error) {
 	if err := checkKeys(front, keys); err != nil {
 		return m, err
 	}
-	err := yaml.UnmarshalWithOptions([]byte(quoteMergeFields(front)), &m, yaml.Strict())
+	err := yaml.UnmarshalWithOptions([]byte(quoteProse(front)), &m, yaml.Strict())
 	if err != nil {
 		return m, yamlError(err)
 	}
@@ -77,7 +77,7 @@ func parseFrontMatter(front string, keys []string) (matter, error) {
 // checkKeys looks at the keys before they are decoded, so that a slip gets a suggestion, and so that a key of the other
 // kind of file is refused as well. Aliases are refused too: a few lines of them can stand for gigabytes.
 func checkKeys(front string, keys []string) error {
-	file, err := parser.ParseBytes([]byte(quoteMergeFields(front)), 0)
+	file, err := parser.ParseBytes([]byte(quoteProse(front)), 0)
 	if err != nil {
 		return yamlError(err)
 	}
@@ -119,13 +119,19 @@ func yamlError(err error) error {
 	return fmt.Errorf("reading the settings: %w", err)
 }
 
-var bareMergeField = regexp.MustCompile(`(?m)^(subject|preheader|name):[ \t]+([^"'|>\s][^\n]*\{[{%][^\n]*|\{[{%][^\n]*)$`)
+var (
+	proseLine = regexp.MustCompile(`(?m)^(subject|preheader|name):[ \t]+([^"'|>#\s][^\n]*)$`)
+	yamlSigns = regexp.MustCompile(`\{\{|\{%|: |^[\[{*&!%@` + "`" + `]`)
+)
 
-// quoteMergeFields puts quotes around a value such as `Hi {{ first_name | default: "you" }}`, whose colon and braces
+// quoteProse puts quotes around a value such as `Update: hi {{ first_name | default: "you" }}`, whose colon and braces
 // mean something to YAML that the writer did not intend.
-func quoteMergeFields(front string) string {
-	return bareMergeField.ReplaceAllStringFunc(front, func(line string) string {
-		m := bareMergeField.FindStringSubmatch(line)
+func quoteProse(front string) string {
+	return proseLine.ReplaceAllStringFunc(front, func(line string) string {
+		m := proseLine.FindStringSubmatch(line)
+		if !yamlSigns.MatchString(m[2]) {
+			return line
+		}
 		return m[1] + ": '" + strings.ReplaceAll(strings.TrimSpace(m[2]), "'", "''") + "'"
 	})
 }

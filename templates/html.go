@@ -25,7 +25,8 @@ type htmlWriter struct {
 	out   part
 	depth int
 	open  []openTag
-	alone bool // inside a paragraph of tags only
+	alone bool   // inside a paragraph of tags only
+	side  string // where lines begin: left or right
 }
 
 // openTag remembers in which element a block tag stands: it has to end in the same one, or the HTML would be torn.
@@ -34,8 +35,9 @@ type openTag struct {
 	home  ast.Node
 }
 
-func (d *document) html() part {
-	w := &htmlWriter{doc: d}
+// html renders for a language that begins its lines on side, left or right.
+func (d *document) html(side string) part {
+	w := &htmlWriter{doc: d, side: side}
 	w.children(d.root)
 	return w.out
 }
@@ -75,7 +77,7 @@ func (w *htmlWriter) node(n ast.Node) {
 	case *ast.ListItem:
 		w.wrap(n, `<li style="margin:0 0 8px;">`, "</li>\n")
 	case *ast.Blockquote:
-		w.wrap(n, `<blockquote class="quote" style="margin:0 0 18px;padding:2px 0 2px 18px;border-left:3px solid #c5d3de;color:#4a5b69;">`+"\n", "</blockquote>\n")
+		w.wrap(n, fmt.Sprintf(`<blockquote class="quote" style="margin:0 0 18px;padding:2px 0;padding-%s:18px;border-%[1]s:3px solid #c5d3de;color:#4a5b69;">`, w.side)+"\n", "</blockquote>\n")
 	case *ast.CodeBlock, *ast.FencedCodeBlock:
 		w.codeBlock(n)
 	case *ast.ThematicBreak:
@@ -137,11 +139,11 @@ func (w *htmlWriter) list(n *ast.List) {
 	if n.IsOrdered() && n.Start != 1 {
 		start = fmt.Sprintf(` start="%d"`, n.Start)
 	}
-	w.wrap(n, fmt.Sprintf(`<%s%s style="margin:0 0 18px;padding:0 0 0 24px;">`+"\n", tag, start), "</"+tag+">\n")
+	w.wrap(n, fmt.Sprintf(`<%s%s style="margin:0 0 18px;padding:0;padding-%s:24px;">`+"\n", tag, start, w.side), "</"+tag+">\n")
 }
 
 func (w *htmlWriter) codeBlock(n ast.Node) {
-	w.out.write(`<pre class="code" style="margin:0 0 18px;padding:14px 16px;white-space:pre-wrap;word-break:break-word;line-height:1.5;` + codeStyle + `"><code>`)
+	w.out.write(`<pre class="code" dir="ltr" style="margin:0 0 18px;padding:14px 16px;text-align:left;white-space:pre-wrap;word-break:break-word;line-height:1.5;` + codeStyle + `"><code>`)
 	for i := range n.Lines().Len() {
 		line := n.Lines().At(i)
 		w.text(n, line.Value(w.doc.source), true)
@@ -167,15 +169,22 @@ func (w *htmlWriter) cell(n *east.TableCell) {
 	if _, head := n.Parent().(*east.TableHeader); head {
 		tag, style, scope = "th", "border-bottom:2px solid #c5d3de;font-weight:600;", ` scope="col"`
 	}
-	align := "left"
-	if n.Alignment == east.AlignRight || n.Alignment == east.AlignCenter {
+	align, gap := w.side, "12px"
+	if n.Alignment == east.AlignLeft || n.Alignment == east.AlignRight || n.Alignment == east.AlignCenter {
 		align = n.Alignment.String()
 	}
-	gap := "12px"
 	if n.NextSibling() == nil {
 		gap = "0"
 	}
-	w.wrap(n, fmt.Sprintf(`<%s%s align="%s" style="padding:8px %s 8px 0;vertical-align:top;%s">`, tag, scope, align, gap, style), "</"+tag+">")
+	w.wrap(n, fmt.Sprintf(`<%s%s align="%s" style="padding:8px 0;padding-%s:%s;vertical-align:top;%s">`, tag, scope, align, opposite(w.side), gap, style),
+		"</"+tag+">")
+}
+
+func opposite(side string) string {
+	if side == "left" {
+		return "right"
+	}
+	return "left"
 }
 
 func (w *htmlWriter) inline(n ast.Node) {
