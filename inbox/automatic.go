@@ -109,7 +109,7 @@ func (r reading) away() (consent.Request, bool) {
 	if r.Broken != "" {
 		return consent.Request{}, false
 	}
-	for _, s := range r.sentences() {
+	for _, s := range r.said {
 		for _, l := range languages() {
 			if p := firstMatch(l.sections["away"], s.words); p != "" {
 				return r.awayOrAsking(p), true
@@ -120,7 +120,7 @@ func (r reading) away() (consent.Request, bool) {
 }
 
 func (r reading) awayOrAsking(phrase string) consent.Request {
-	if len(r.findings()) > 0 {
+	if len(r.found) > 0 {
 		return verdict(consent.KindReview, 0.5, "away-and-asking", phrase)
 	}
 	return verdict(consent.KindAutoReply, 0.8, "away-text", phrase)

@@ -63,7 +63,8 @@ func (r reading) statusParts() []consent.Bounce {
 			all = append(all, readStatus(string(p.Content))...)
 		}
 	}
-	if len(all) == 0 && r.Type == "multipart/report" && !strings.EqualFold(r.Params["report-type"], "feedback-report") {
+	kind := strings.ToLower(r.Params["report-type"])
+	if len(all) == 0 && r.Type == "multipart/report" && (kind == "delivery-status" || kind == "") {
 		for _, p := range r.Parts {
 			all = append(all, readStatus(string(p.Content))...)
 		}

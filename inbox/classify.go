@@ -32,10 +32,17 @@ type Ours struct {
 // or subject of the mail itself counts whatever else the mail says, because
 // mail programs send it for their user with the marks of automatic mail
 // (RFC 3834 §5). What nobody can read goes to a person.
-func Read(raw []byte, role string, ring consent.Keyring, ours Ours) (request consent.Request) {
+func Read(raw []byte, role string, ring consent.Keyring, ours Ours) consent.Request {
+	return understand(raw, false, role, ring, ours)
+}
+
+// understand is Read for a mail of which the poller may have fetched only the
+// beginning.
+func understand(raw []byte, cut bool, role string, ring consent.Keyring, ours Ours) (request consent.Request) {
 	err := guarded(func() error {
 		m := Parse(raw)
-		request = reading{Mail: m, role: role, ring: ring, ours: ours}.request()
+		m.Oversize = m.Oversize || cut
+		request = newReading(m, role, ring, ours).request()
 		return nil
 	})
 	if err != nil {
@@ -50,6 +57,16 @@ type reading struct {
 	role string
 	ring consent.Keyring
 	ours Ours
+
+	said  []sentence // by the writer
+	found []finding  // in what was said
+}
+
+func newReading(m Mail, role string, ring consent.Keyring, ours Ours) reading {
+	r := reading{Mail: m, role: role, ring: ring, ours: ours}
+	r.said = r.sentences()
+	r.found = findings(r.said)
+	return r
 }
 
 func (r reading) request() consent.Request {

@@ -41,7 +41,7 @@ func (r reading) plainSubject() string {
 // contradicted tells whether the mail goes on to ask for more than a command:
 // then its phrases decide.
 func (r reading) contradicted() bool {
-	return slices.ContainsFunc(r.findings(), func(f finding) bool { return f.kind != consent.KindUnsubscribe })
+	return slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindUnsubscribe })
 }
 
 // commandIn gives the language in which the text is a command, or nothing.
@@ -152,14 +152,14 @@ func (r reading) unclear() consent.Request {
 	if r.role == RoleReply || r.role == RoleBounces {
 		return verdict(consent.KindUnrelated, 0.5, "nothing-asked", text)
 	}
-	for _, s := range r.sentences() {
+	for _, s := range r.said {
 		for _, l := range languages() {
 			if p := firstMatch(l.sections["plausible"], s.words); p != "" {
 				return verdict(consent.KindReview, 0.4, "plausible", p)
 			}
 		}
 	}
-	if lawNamed(r.sentences()) {
+	if lawNamed(r.said) {
 		return verdict(consent.KindReview, 0.4, "law-named", text)
 	}
 	return verdict(consent.KindUnrelated, 0.6, "nothing-asked", text)

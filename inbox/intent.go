@@ -36,15 +36,18 @@ func (r reading) sentences() []sentence {
 	if !replyPrefix.MatchString(r.Subject) {
 		all = sentences(r.Subject, true)
 	}
-	return append(all, sentences(r.Text, false)...)
+	return append(all, sentences(strings.ToValidUTF8(r.Text[:min(len(r.Text), maxWritten)], ""), false)...)
 }
+
+// maxWritten is how much of the text is compared with phrases, in octets: what
+// a person asks for stands before that.
+const maxWritten = 32 << 10
 
 // findings gives every phrase that asks for something, in the order of the
 // mail. A sentence with a phrase that forbids it ("to unsubscribe click here")
 // asks for nothing.
-func (r reading) findings() []finding {
+func findings(said []sentence) []finding {
 	var all []finding
-	said := r.sentences()
 	for i, s := range said {
 		for _, l := range languages() {
 			if firstMatch(l.sections["not"], s.words) != "" {
@@ -84,7 +87,7 @@ func (r reading) asked() (consent.Request, bool) {
 	if request, known := r.empty(); known {
 		return request, true
 	}
-	found := r.findings()
+	found := r.found
 	if len(found) == 0 {
 		return r.short()
 	}
@@ -96,7 +99,7 @@ func (r reading) empty() (consent.Request, bool) {
 	if strings.TrimSpace(r.Text) != "" || r.Oversize {
 		return consent.Request{}, false
 	}
-	if r.role != RoleUnsubscribe || len(r.findings()) > 0 || len(foldWords(r.Subject)) > 0 && !replyPrefix.MatchString(r.Subject) && !noSubject.MatchString(r.Subject) {
+	if r.role != RoleUnsubscribe || len(r.found) > 0 || len(foldWords(r.Subject)) > 0 && !replyPrefix.MatchString(r.Subject) && !noSubject.MatchString(r.Subject) {
 		return consent.Request{}, false
 	}
 	for _, p := range r.Parts {
@@ -165,7 +168,7 @@ func (r reading) scope(mayNameTopic bool) consent.Scope {
 }
 
 func (r reading) meansEverything() bool {
-	for _, s := range r.sentences() {
+	for _, s := range r.said {
 		for _, l := range languages() {
 			if firstMatch(l.sections["everything"], s.words) != "" {
 				return true
@@ -177,7 +180,7 @@ func (r reading) meansEverything() bool {
 
 // short takes one word as enough in a mail of a few words.
 func (r reading) short() (consent.Request, bool) {
-	said := r.sentences()
+	said := r.said
 	count := 0
 	for _, s := range said {
 		count += len(s.words)

@@ -39,6 +39,9 @@ func (r reading) sealed() (consent.Request, bool) {
 		request = more
 	}
 	request.Link, request.Scope = &link, scopeOf(link)
+	if r.Broken == "" && r.meansEverything() {
+		request.Link, request.Scope = who(link), consent.ScopeMarketing
+	}
 	return request, true
 }
 
@@ -49,18 +52,23 @@ func scopeOf(link consent.Link) consent.Scope {
 	return consent.ScopeMarketing
 }
 
+// who keeps of a link only the address that it names.
+func who(link consent.Link) *consent.Link {
+	return &consent.Link{Purpose: consent.PurposeChoices, Address: link.Address}
+}
+
 // quotedLink is the first link of ours in the mail, its attachments and what
 // it returns: it says who, never what.
 func (r reading) quotedLink() *consent.Link {
 	if l, found := r.addressLink(); found {
-		return &l
+		return who(l)
 	}
 	for _, p := range r.Parts {
 		if !strings.HasPrefix(p.Type, "text/") && !strings.HasPrefix(p.Type, "message/") && p.Type != "" {
 			continue
 		}
 		if l, _, found := r.ring.FindToken(string(p.Content)); found {
-			return &l
+			return who(l)
 		}
 	}
 	return nil

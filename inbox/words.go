@@ -23,6 +23,7 @@ type sentence struct {
 var (
 	negated    = regexp.MustCompile(`(?i)n['’´` + "`" + `]t\b`)
 	joinedWord = regexp.MustCompile(`(\p{L})[-‐‑](\p{L})`)
+	enclitic   = regexp.MustCompile(`(?i)[-‐‑](moi|nous|vous|toi|les|le|la|lui|en|y|je|tu|il|on)\b`)
 	damage     = regexp.MustCompile("\uFFFD+")
 )
 
@@ -31,6 +32,7 @@ var (
 // "stop"), everything but letters and digits a gap.
 func foldWords(text string) []string {
 	text = negated.ReplaceAllString(text, "nt")
+	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" is two words
 	text = joinedWord.ReplaceAllString(text, "$1$2")
 	text = damage.ReplaceAllString(text, "\uFFFD")
 	return strings.FieldsFunc(fold(text), func(r rune) bool {
@@ -92,7 +94,11 @@ func sentences(text string, subject bool) []sentence {
 
 var sentenceEnd = regexp.MustCompile(`[.!?;。！？؟।]+(\s|$)|[。！？]`)
 
+// numbered is "Art. 17": no end of a sentence.
+var numbered = regexp.MustCompile(`\.[ \t]*(\d)`)
+
 func markEnds(text string) string {
+	text = numbered.ReplaceAllString(text, " $1")
 	lines := strings.Split(text, "\n")
 	var out strings.Builder
 	for i, line := range lines {

@@ -1,0 +1,230 @@
+package inbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+)
+
+// How long the server may take. The client library waits for ever for an
+// answer, so that each command has a watchdog, which closes the connection.
+const (
+	commandTime = 30 * time.Second
+	fetchTime   = 2 * time.Minute
+)
+
+// connection is a mailbox that is open.
+type connection struct {
+	client   *imapclient.Client
+	folder   string
+	validity uint32
+	caps     imap.CapSet
+	news     chan struct{} // holds one mark when the server told of a change
+	idling   *imapclient.IdleCommand
+}
+
+// dial reaches the server, logs in, makes the folders for finished mail and
+// opens the mailbox.
+func dial(ctx context.Context, where MailboxURL, password string, roots *tls.Config) (*connection, error) {
+	c := &connection{folder: where.Folder, news: make(chan struct{}, 1)}
+	ctx, cancel := context.WithTimeout(ctx, commandTime)
+	defer cancel()
+	if err := c.reach(ctx, where, roots); err != nil {
+		return nil, fmt.Errorf("reaching the IMAP server %s: %w", where.Addr, err)
+	}
+	if err := c.open(where.User, password); err != nil {
+		c.client.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *connection) reach(ctx context.Context, where MailboxURL, roots *tls.Config) error {
+	config := &tls.Config{}
+	if roots != nil {
+		config = roots.Clone()
+	}
+	config.ServerName = where.Host
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", where.Addr)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	options := &imapclient.Options{TLSConfig: config, UnilateralDataHandler: &imapclient.UnilateralDataHandler{
+		Mailbox: func(data *imapclient.UnilateralDataMailbox) { c.mark(data.NumMessages != nil) },
+	}}
+	switch where.TLS {
+	case tlsStart:
+		c.client, err = imapclient.NewStartTLS(conn, options)
+	case tlsImplicit:
+		secure := tls.Client(conn, config)
+		if err = secure.HandshakeContext(ctx); err == nil {
+			c.client = imapclient.New(secure, options)
+		}
+	default:
+		c.client = imapclient.New(conn, options)
+	}
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	return c.client.WaitGreeting()
+}
+
+func (c *connection) mark(changed bool) {
+	if !changed {
+		return
+	}
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+// watched runs a command under a watchdog.
+func (c *connection) watched(limit time.Duration, doing string, run func() error) error {
+	watchdog := time.AfterFunc(limit, func() { c.client.Close() })
+	err := run()
+	if !watchdog.Stop() && err != nil {
+		return fmt.Errorf("%s: no answer within %s: %w", doing, limit, err)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+func (c *connection) open(user, password string) error {
+	err := c.watched(commandTime, "logging in (check the user and password_file)", func() error {
+		return c.client.Login(user, password).Wait()
+	})
+	if err != nil {
+		return err
+	}
+	if err := c.watched(commandTime, "asking what the server can do", c.capabilities); err != nil {
+		return err
+	}
+	for _, folder := range []string{"Processed", "Review"} {
+		if err := c.create(folder); err != nil {
+			return err
+		}
+	}
+	return c.watched(commandTime, "opening "+c.folder, func() error {
+		data, err := c.client.Select(c.folder, nil).Wait()
+		if err == nil {
+			c.validity = data.UIDValidity
+		}
+		return err
+	})
+}
+
+func (c *connection) capabilities() error {
+	caps, err := c.client.Capability().Wait()
+	c.caps = caps
+	return err
+}
+
+// create makes a folder; the server's no means that it is there already.
+func (c *connection) create(folder string) error {
+	return c.watched(commandTime, "making the folder "+folder, func() error {
+		err := c.client.Create(folder, nil).Wait()
+		if refusal := (*imap.Error)(nil); errors.As(err, &refusal) {
+			return nil
+		}
+		return err
+	})
+}
+
+// all gives the UIDs of everything in the mailbox. It never asks for a range
+// up to "*", which always names the last mail too (RFC 9051 §6.4.9).
+func (c *connection) all() ([]imap.UID, error) {
+	var uids []imap.UID
+	err := c.watched(commandTime, "looking for mail", func() error {
+		if err := c.client.Noop().Wait(); err != nil {
+			return err
+		}
+		data, err := c.client.UIDSearch(&imap.SearchCriteria{}, nil).Wait()
+		if err == nil {
+			uids = data.AllUIDs()
+		}
+		return err
+	})
+	return uids, err
+}
+
+// envelope is what is asked of a mail before its bytes. ENVELOPE and
+// BODYSTRUCTURE never are: a malformed one ends the connection, again and
+// again.
+type envelope struct {
+	uid     imap.UID
+	size    int64
+	arrived time.Time // INTERNALDATE
+	deleted bool
+}
+
+func (c *connection) envelopes(uids []imap.UID) ([]envelope, error) {
+	var all []envelope
+	err := c.watched(fetchTime, "asking for sizes", func() error {
+		fetched, err := c.client.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{
+			UID: true, RFC822Size: true, InternalDate: true, Flags: true}).Collect()
+		for _, m := range fetched {
+			e := envelope{uid: m.UID, size: m.RFC822Size, arrived: m.InternalDate}
+			for _, flag := range m.Flags {
+				e.deleted = e.deleted || flag == imap.FlagDeleted
+			}
+			all = append(all, e)
+		}
+		return err
+	})
+	return all, err
+}
+
+// fetch reads a mail without marking it as read, or the beginning of a large
+// one. Nil means that it is gone.
+func (c *connection) fetch(e envelope) (raw []byte, err error) {
+	section := &imap.FetchItemBodySection{Peek: true}
+	if e.size > maxRaw {
+		section.Partial = &imap.SectionPartial{Size: firstPart}
+	}
+	err = c.watched(fetchTime, "fetching a mail", func() error {
+		command := c.client.Fetch(imap.UIDSetNum(e.uid), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
+		for m := command.Next(); m != nil; m = command.Next() {
+			for item := m.Next(); item != nil; item = m.Next() {
+				body, is := item.(imapclient.FetchItemDataBodySection)
+				if !is || body.Literal == nil {
+					continue
+				}
+				if raw, err = io.ReadAll(io.LimitReader(body.Literal, maxRaw)); err != nil {
+					return err
+				}
+			}
+		}
+		return command.Close()
+	})
+	return raw, err
+}
+
+// idle asks the server to tell of new mail (RFC 2177).
+func (c *connection) idle() error {
+	command, err := c.client.Idle()
+	c.idling = command
+	return err
+}
+
+// wake ends idle, and waits for the server's word before anything else is sent.
+func (c *connection) wake() error {
+	if err := c.idling.Close(); err != nil {
+		return err
+	}
+	return c.idling.Wait()
+}
+
+func (c *connection) close() { c.client.Close() }

@@ -1,0 +1,55 @@
+package inbox
+
+import (
+	"fmt"
+
+	"github.com/emersion/go-imap/v2"
+)
+
+// move files a mail whose effect is recorded. It reports whether the mail has
+// left the mailbox.
+//
+// With MOVE the server does it in one step (RFC 6851 §3.3). Without, each step
+// is waited for before the next: a mail must never be marked as deleted whose
+// copy failed, which the client library's own fallback does. Only the mail's
+// own UID is ever expunged (RFC 4315 §2.1): a plain EXPUNGE would remove what
+// other programs have marked. Where the server cannot do that, the mail stays,
+// marked as deleted.
+func (c *connection) move(e envelope, folder string) (gone bool, err error) {
+	set := imap.UIDSetNum(e.uid)
+	if c.caps.Has(imap.CapMove) {
+		err := c.watched(commandTime, "moving a mail to "+folder, func() error {
+			_, err := c.client.Move(set, folder).Wait()
+			return err
+		})
+		return err == nil, err
+	}
+	if !e.deleted || c.caps.Has(imap.CapUIDPlus) {
+		if err := c.copyAndMark(set, folder); err != nil {
+			return false, err
+		}
+	}
+	if !c.caps.Has(imap.CapUIDPlus) {
+		return false, nil
+	}
+	err = c.watched(commandTime, "removing a copied mail", func() error { return c.client.UIDExpunge(set).Close() })
+	return err == nil, err
+}
+
+func (c *connection) copyAndMark(set imap.UIDSet, folder string) error {
+	err := c.watched(commandTime, "copying a mail to "+folder, func() error {
+		_, err := c.client.Copy(set, folder).Wait()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = c.watched(commandTime, "marking a copied mail", func() error {
+		flags := imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}
+		return c.client.Store(set, &flags, nil).Close()
+	})
+	if err != nil {
+		return fmt.Errorf("the mail lies in both folders until the next look: %w", err)
+	}
+	return nil
+}

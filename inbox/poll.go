@@ -1,0 +1,250 @@
+package inbox
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"heed/consent"
+	"heed/store"
+)
+
+// Mailbox says what is read and for what.
+type Mailbox struct {
+	Role         string // unsubscribe | privacy | bounces | abuse | reply
+	Address      string // as people write to it; with the folder, its name in the store
+	URL          string // see ParseMailboxURL
+	PasswordFile string // read at every connection, so that it may change
+	Password     string // used where PasswordFile is empty
+}
+
+// Poller reads one mailbox: it records what its mails ask for and files them.
+type Poller struct {
+	Store   *store.Store
+	Mailbox Mailbox
+	Ours    Ours
+	Owner   string           // names this process in the lease
+	Poll    time.Duration    // how often it looks even if the server says nothing; 0 means 60 s
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: slog.Default()
+	TLS     *tls.Config      // nil: the system's roots
+
+	Read      func(role string, kind consent.Kind)   // called for every mail recorded first; may be nil
+	Effective func(role string, after time.Duration) // from INTERNALDATE to the commit of an opt-out; may be nil
+}
+
+// How the poller waits.
+const (
+	leaseTime  = 60 * time.Second
+	leaseRenew = 20 * time.Second
+	idleTime   = 9 * time.Minute // a dead connection is noticed at the next look
+	minBackOff = time.Second
+	maxBackOff = 30 * time.Second
+)
+
+var errLeased = errors.New("another process reads this mailbox")
+
+// Run reads the mailbox until ctx ends, whatever the server does meanwhile. It
+// returns an error only where the mailbox's configuration cannot work.
+func (p *Poller) Run(ctx context.Context) error {
+	where, err := ParseMailboxURL(p.Mailbox.URL)
+	if err != nil {
+		return fmt.Errorf("mailbox %s: %w", p.Mailbox.Role, err)
+	}
+	if _, err := p.password(); err != nil {
+		return fmt.Errorf("mailbox %s: %w", p.Mailbox.Role, err)
+	}
+	v := &visits{Poller: p, where: where, name: p.Mailbox.Address + "/" + where.Folder, troubled: map[imap.UID]trouble{}}
+	wait := minBackOff
+	for ctx.Err() == nil {
+		began := p.now()
+		err := v.visit(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		if p.now().Sub(began) > maxBackOff {
+			wait = minBackOff
+		}
+		v.report(err)
+		pause(ctx, wait/2+rand.N(wait/2))
+		wait = min(2*wait, maxBackOff)
+	}
+	return nil
+}
+
+func (p *Poller) password() (string, error) {
+	if p.Mailbox.PasswordFile == "" {
+		return p.Mailbox.Password, nil
+	}
+	text, err := os.ReadFile(p.Mailbox.PasswordFile)
+	if err != nil {
+		return "", fmt.Errorf("reading password_file: %w", err)
+	}
+	return strings.TrimRight(string(text), "\r\n"), nil
+}
+
+func (p *Poller) now() time.Time {
+	if p.Now == nil {
+		return time.Now()
+	}
+	return p.Now()
+}
+
+func (p *Poller) log() *slog.Logger {
+	if p.Log == nil {
+		return slog.Default()
+	}
+	return p.Log
+}
+
+func (p *Poller) every() time.Duration {
+	if p.Poll <= 0 {
+		return time.Minute
+	}
+	return p.Poll
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// visits is what the poller remembers from one connection to the next.
+type visits struct {
+	*Poller
+	where    MailboxURL
+	name     string
+	validity uint32
+	left     map[imap.UID]bool    // read and meant to stay
+	troubled map[imap.UID]trouble // could not be recorded
+}
+
+// trouble is a mail that failed: tried again, ever less often, so that the
+// others go on.
+type trouble struct {
+	times int
+	again time.Time
+}
+
+func (v *visits) report(err error) {
+	if errors.Is(err, errLeased) {
+		v.log().Debug("mailbox_leased_elsewhere", "role", v.Mailbox.Role)
+		return
+	}
+	v.log().Warn("mailbox_lost", "role", v.Mailbox.Role, "cause", discreet(err))
+}
+
+// discreet takes addresses out of what a server or a library said: no log line
+// names a person.
+func discreet(err error) string {
+	if err == nil {
+		return ""
+	}
+	return anyAddress.ReplaceAllString(err.Error(), "(address)")
+}
+
+// visit holds the lease, connects, and looks and waits until something fails.
+func (v *visits) visit(ctx context.Context) error {
+	if err := v.lease(ctx); err != nil {
+		return err
+	}
+	password, err := v.password()
+	if err != nil {
+		return err
+	}
+	c, err := dial(ctx, v.where, password, v.TLS)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	stop := context.AfterFunc(ctx, c.close)
+	defer stop()
+	v.remember(c.validity)
+	v.log().Info("mailbox_connected", "role", v.Mailbox.Role, "idle", c.caps.Has(imap.CapIdle), "move", c.caps.Has(imap.CapMove))
+	for {
+		drain(c.news)
+		if err := v.look(ctx, c); err != nil {
+			return err
+		}
+		if err := v.await(ctx, c); err != nil {
+			return err
+		}
+	}
+}
+
+func drain(news chan struct{}) {
+	select {
+	case <-news:
+	default:
+	}
+}
+
+// remember forgets what was learnt of UIDs that mean other mails now
+// (RFC 9051 §2.3.1.1).
+func (v *visits) remember(validity uint32) {
+	if v.validity != validity || v.left == nil {
+		v.left, v.troubled = map[imap.UID]bool{}, map[imap.UID]trouble{}
+	}
+	v.validity = validity
+}
+
+func (v *visits) lease(ctx context.Context) error {
+	mine, err := v.Store.LeaseMailbox(ctx, v.name, v.Owner, leaseTime)
+	if err == nil && !mine {
+		err = errLeased
+	}
+	return err
+}
+
+// await sleeps until the server tells of new mail, or until it is time to look
+// again; meanwhile it keeps the lease.
+func (v *visits) await(ctx context.Context, c *connection) error {
+	if len(c.news) > 0 {
+		return nil
+	}
+	if !c.caps.Has(imap.CapIdle) {
+		return v.sleep(ctx, c, v.every())
+	}
+	err := c.watched(commandTime, "asking to be told of new mail", c.idle)
+	if err != nil {
+		return err
+	}
+	if err := v.sleep(ctx, c, min(v.every(), idleTime)); err != nil {
+		return err
+	}
+	return c.watched(commandTime, "ending the wait for new mail", c.wake)
+}
+
+func (v *visits) sleep(ctx context.Context, c *connection, d time.Duration) error {
+	look, renew := time.NewTimer(d), time.NewTicker(leaseRenew)
+	defer look.Stop()
+	defer renew.Stop()
+	for {
+		select {
+		case <-c.news:
+			return nil
+		case <-look.C:
+			return v.lease(ctx)
+		case <-renew.C:
+			if err := v.lease(ctx); err != nil {
+				return err
+			}
+		case <-c.client.Closed():
+			return errors.New("the server closed the connection")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

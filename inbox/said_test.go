@@ -1,0 +1,77 @@
+package inbox
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"heed/consent"
+)
+
+// TestSaid reads what people write in a line or two, in the languages that
+// have phrase lists.
+func TestSaid(t *testing.T) {
+	text, err := os.ReadFile("testdata/said.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		fields := strings.SplitN(line, " | ", 3)
+		if len(fields) != 3 || strings.HasPrefix(line, "#") {
+			continue
+		}
+		said := strings.NewReplacer(`\n`, "\r\n", `\ufffd`, "\uFFFD").Replace(fields[2])
+		got := Read(letter("ann@example.org", "unsubscribe@news.example", "Re: October news", said), RoleUnsubscribe, testRing, Ours{})
+		if fields[0] == "not" {
+			if actsAlone(got.Kind) {
+				t.Errorf("%q is no request, but was read as %s %v", fields[2], got.Kind, got.Evidence)
+			}
+			continue
+		}
+		if string(got.Kind) != fields[0] {
+			t.Errorf("%q is %s, but was read as %s %v", fields[2], fields[0], got.Kind, got.Evidence)
+			continue
+		}
+		if got.Language != fields[1] && got.Language != "" && strings.ToLower(said) != "stop" {
+			t.Errorf("%q was taken for %s, not %s %v", fields[2], got.Language, fields[1], got.Evidence)
+		}
+	}
+}
+
+// TestErasureNeverFromOptOut: nobody is deleted who asked to be left alone.
+func TestErasureNeverFromOptOut(t *testing.T) {
+	text, err := os.ReadFile("testdata/said.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, line := range strings.Split(string(text), "\n") {
+		if said, found := strings.CutPrefix(line, "unsubscribe | "); found {
+			n++
+			got := Read(letter("ann@example.org", "privacy@news.example", "", said[5:]), RolePrivacy, testRing, Ours{})
+			if got.Kind == consent.KindErasure || slices.Contains(got.Also, consent.KindErasure) {
+				t.Errorf("%q was read as erasure: %v", said, got.Evidence)
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("only %d opt-outs were read", n)
+	}
+}
+
+func TestTopics(t *testing.T) {
+	ours := Ours{Topics: map[string]int{"Weekly Digest": 4, "Product News": 7}}
+	for said, want := range map[string]consent.Scope{
+		"Please unsubscribe me from the weekly digest.":                      consent.TopicScope(4),
+		"Please unsubscribe me from the weekly digest and product-news.":     consent.TopicScope(4),
+		"Please unsubscribe me from the weekly digest and product news.":     consent.ScopeMarketing,
+		"Please unsubscribe me from the weekly digest and all other emails.": consent.ScopeMarketing,
+		"Please unsubscribe me.": consent.ScopeMarketing,
+	} {
+		got := Read(letter("ann@example.org", "unsubscribe@news.example", "", said), RoleUnsubscribe, testRing, ours)
+		if got.Kind != consent.KindUnsubscribe || got.Scope != want {
+			t.Errorf("%q stops %s, want %s (%s %v)", said, got.Scope, want, got.Kind, got.Evidence)
+		}
+	}
+}
