@@ -12,20 +12,12 @@ import (
 // lost.
 const Silence = 5 * time.Second
 
-// Register makes a worker known; Beat keeps it alive. capacity is how many
-// batches it works on at once.
+// Register makes a worker known, and keeps it alive when it is called again
+// and again. capacity is how many batches it works on at once.
 func (s *Store) Register(ctx context.Context, worker, role string, capacity int) error {
 	return s.inTx(ctx, "registering a worker", func(t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO worker (id, place, role, capacity, started, beat) VALUES ($1, $2, $3, $4, $5, $5)
 			ON CONFLICT (id) DO UPDATE SET beat = $5, capacity = $4`, worker, place(os.Getpid()), role, capacity, t.now.UnixMicro())
-		return err
-	})
-}
-
-// Beat tells that a worker lives.
-func (s *Store) Beat(ctx context.Context, worker string) error {
-	return s.inTx(ctx, "writing a heartbeat", func(t *tx) error {
-		_, err := t.exec(ctx, `UPDATE worker SET beat = $2 WHERE id = $1`, worker, t.now.UnixMicro())
 		return err
 	})
 }

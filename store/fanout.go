@@ -288,3 +288,12 @@ func (s *Store) inRead(ctx context.Context, step func(*tx) error) error {
 	defer raw.Rollback()
 	return step(&tx{Tx: raw, s: s, now: s.now().UTC()})
 }
+
+// Unfanned lists the sending campaigns whose audience is not yet written.
+func (s *Store) Unfanned(ctx context.Context) ([]int64, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT id FROM campaign WHERE state = 'sending' AND fanned = 0 ORDER BY CASE class WHEN 'alert' THEN 0 ELSE 1 END, id`)
+	if err != nil {
+		return nil, err
+	}
+	return scanIDs(found)
+}

@@ -1,0 +1,113 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"heed/store"
+)
+
+// fanOut begins what is due and writes deliveries, a chunk of each campaign in
+// turn, so that a large one does not hold up a small one.
+func (s *Scheduler) fanOut(ctx context.Context) error {
+	if err := s.Store.StartDue(ctx); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		open, err := s.Store.Unfanned(ctx)
+		if err != nil || len(open) == 0 {
+			break
+		}
+		for _, id := range open {
+			if _, err := s.Store.FanOut(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
+	for {
+		n, err := s.Store.Requeue(ctx)
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// sweep takes back what dead workers held.
+func (s *Scheduler) sweep(ctx context.Context) error {
+	swept, err := s.Store.Sweep(ctx)
+	if err == nil && (len(swept.Workers) > 0 || swept.Jobs > 0 || swept.Uncertain > 0) {
+		s.Log.Warn("worker_lost", "workers", len(swept.Workers), "jobs", swept.Jobs, "uncertain", swept.Uncertain)
+	}
+	return err
+}
+
+func (s *Scheduler) finish(ctx context.Context) error {
+	finished, err := s.Store.FinishCampaigns(ctx)
+	for _, id := range finished {
+		s.Log.Info("campaign_done", "campaign", id)
+	}
+	return err
+}
+
+// findLost looks in Redis for jobs that were carried long ago and that nobody
+// has begun, and carries again what Redis has forgotten, archived or finished
+// without our knowing.
+func (s *Scheduler) findLost(ctx context.Context) error {
+	jobs, err := s.Store.Carried(ctx, lostAfter)
+	if err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		lost, err := s.lost(ctx, j)
+		if err != nil {
+			return nil // Redis is away; nothing can be said, and the next look comes soon
+		}
+		if !lost {
+			continue
+		}
+		s.Log.Info("job_carried_again", "job", j.ID, "queue", j.Queue, "generation", j.Generation+1)
+		if err := s.Store.Recarry(ctx, j); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) lost(ctx context.Context, j store.Job) (bool, error) {
+	info, err := s.inspector.GetTaskInfo(j.Queue, j.TaskID())
+	switch {
+	case errors.Is(err, asynq.ErrQueueNotFound):
+		// An emptied Redis: a living client never names its queues again, and
+		// without the name the Inspector would be blind for ever.
+		return true, s.Redis.SAdd(ctx, "asynq:queues", j.Queue).Err()
+	case errors.Is(err, asynq.ErrTaskNotFound):
+		return true, nil
+	case err != nil:
+		return false, err
+	}
+	return info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted, nil
+}
+
+// queueFigures tells the lengths of the queues when metrics are asked for.
+type queueFigures struct{ s *Scheduler }
+
+var queueSize = prometheus.NewDesc("heed_queue_tasks", "Tasks in a queue by state.", []string{"queue", "state"}, nil)
+
+// Describe implements prometheus.Collector.
+func (q *queueFigures) Describe(out chan<- *prometheus.Desc) { out <- queueSize }
+
+// Collect implements prometheus.Collector.
+func (q *queueFigures) Collect(out chan<- prometheus.Metric) {
+	for _, queue := range Queues() {
+		info, err := q.s.inspector.GetQueueInfo(queue)
+		if err != nil {
+			continue // an empty queue has no entry yet
+		}
+		for state, n := range map[string]int{"pending": info.Pending, "active": info.Active, "retry": info.Retry, "archived": info.Archived} {
+			out <- prometheus.MustNewConstMetric(queueSize, prometheus.GaugeValue, float64(n), queue, state)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+// Package scheduler does what is due: it begins campaigns, fans them out,
+// carries the numbers of jobs to the queues, and takes back what dead workers
+// held.
+//
+// It is the only producer of asynq tasks, and it keeps nothing: whatever Redis
+// forgets it finds again in the store. Any number of schedulers may run at
+// once, because every step is a transaction that finds its work undone or does
+// nothing.
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"heed/store"
+)
+
+// Options are what a scheduler needs.
+type Options struct {
+	Store    *store.Store
+	Redis    redis.UniversalClient
+	Log      *slog.Logger
+	Registry prometheus.Registerer // nil: no metrics
+	Now      func() time.Time      // nil: time.Now
+}
+
+// Scheduler carries work from the store to the queues.
+type Scheduler struct {
+	Options
+	client    *asynq.Client
+	inspector *asynq.Inspector
+}
+
+// Queues lists the queues in the order in which they are served.
+func Queues() []string { return []string{"preference", "alert", "privacy", "newsletter"} }
+
+// New makes a scheduler.
+func New(o Options) *Scheduler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Scheduler{Options: o, client: asynq.NewClientFromRedisClient(o.Redis), inspector: asynq.NewInspectorFromRedisClient(o.Redis)}
+	if o.Registry != nil {
+		o.Registry.MustRegister(&queueFigures{s})
+	}
+	return s
+}
+
+const (
+	look      = 200 * time.Millisecond // how often it looks when nobody pokes it
+	sweepTime = 500 * time.Millisecond
+	lostAfter = 5 * time.Second // a job carried for longer is looked for in Redis
+)
+
+// Run works until ctx ends.
+func (s *Scheduler) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan struct{}, 3)
+	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop} {
+		go func() {
+			loop(ctx)
+			done <- struct{}{}
+		}()
+	}
+	for range cap(done) {
+		<-done
+	}
+	return nil
+}
+
+// every calls step at once, then whenever the store is poked or the pause is
+// over. Errors are told, and the step is tried again.
+func (s *Scheduler) every(ctx context.Context, pause time.Duration, what string, step func(context.Context) error) {
+	for ctx.Err() == nil {
+		poked := s.Store.Poked()
+		wait := pause
+		if err := step(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("scheduler_step_failed", "step", what, "error", err)
+			wait = max(pause, time.Second)
+		}
+		select {
+		case <-ctx.Done():
+		case <-poked:
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (s *Scheduler) carryLoop(ctx context.Context) { s.every(ctx, look, "carry", s.carry) }
+
+func (s *Scheduler) fanLoop(ctx context.Context) { s.every(ctx, look, "fan_out", s.fanOut) }
+
+func (s *Scheduler) sweepLoop(ctx context.Context) {
+	s.every(ctx, sweepTime, "sweep", func(ctx context.Context) error {
+		return errors.Join(s.sweep(ctx), s.findLost(ctx), s.finish(ctx))
+	})
+}
+
+// carry hands the numbers of ready jobs to their queues. A queue never holds
+// more than two batches for each worker that lives, so that an opt-out is not
+// overtaken by what was rendered long ago, and Redis stays small.
+func (s *Scheduler) carry(ctx context.Context) error {
+	capacity, err := s.Store.Capacity(ctx, "worker")
+	if err != nil || capacity == 0 {
+		return err
+	}
+	for _, queue := range Queues() {
+		if err := s.carryQueue(ctx, queue, 2*capacity); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Scheduler) carryQueue(ctx context.Context, queue string, window int) error {
+	jobs, err := s.Store.Carry(ctx, queue, window)
+	if err != nil {
+		return err
+	}
+	for i, j := range jobs {
+		if err := s.enqueue(ctx, j); err != nil {
+			s.Log.Warn("queue_unreachable", "queue", queue, "error", err)
+			return s.putBack(ctx, jobs[i:])
+		}
+	}
+	return nil
+}
+
+// enqueue carries a job's number and generation, and nothing else. A task of
+// the same generation that is already there is as good.
+func (s *Scheduler) enqueue(ctx context.Context, j store.Job) error {
+	_, err := s.client.EnqueueContext(ctx, asynq.NewTask(j.Kind, []byte(j.TaskID())), asynq.Queue(j.Queue), asynq.TaskID(j.TaskID()),
+		asynq.MaxRetry(5), asynq.Timeout(24*time.Hour))
+	if errors.Is(err, asynq.ErrTaskIDConflict) {
+		return nil
+	}
+	return err
+}
+
+// putBack makes jobs ready again that could not be handed over.
+func (s *Scheduler) putBack(ctx context.Context, jobs []store.Job) error {
+	for _, j := range jobs {
+		if err := s.Store.Recarry(ctx, j); err != nil {
+			return err
+		}
+	}
+	time.Sleep(look)
+	return nil
+}

@@ -1,0 +1,223 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"heed/consent"
+	"heed/mailer"
+	"heed/store"
+	"heed/templates"
+)
+
+// content is a campaign compiled once and spliced for everybody.
+type content struct {
+	store.Campaign
+	words    *templates.Content
+	template *mailer.Template
+	topic    store.Named
+	from     mailer.Address
+}
+
+// contents keeps the compiled campaigns of this worker. A campaign's text never
+// changes once it sends.
+type contents struct {
+	mu  sync.Mutex
+	all map[int64]*content
+}
+
+// content compiles a campaign, or gives what was compiled before.
+func (w *Worker) content(ctx context.Context, id int64) (*content, error) {
+	w.contents.mu.Lock()
+	defer w.contents.mu.Unlock()
+	if c := w.contents.all[id]; c != nil {
+		return c, nil
+	}
+	c, err := w.compile(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if w.contents.all == nil || len(w.contents.all) > 50 {
+		w.contents.all = map[int64]*content{}
+	}
+	w.contents.all[id] = c
+	return c, nil
+}
+
+// errContent means that a campaign can never be sent as it is.
+type errContent struct{ error }
+
+func (w *Worker) compile(ctx context.Context, id int64) (*content, error) {
+	stored, err := w.Store.Campaign(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	c := &content{Campaign: stored}
+	parse := templates.ParseCampaign
+	if stored.Class == consent.Alert {
+		parse = templates.ParseAlert
+	}
+	parsed, err := parse([]byte(stored.Source))
+	if err != nil {
+		return nil, errContent{err}
+	}
+	layout := templates.LayoutData{Sender: w.Sender.Name, PostalAddress: w.Sender.PostalAddress, PrivacyContact: w.Sender.Privacy}
+	if c.topic, layout.ServiceName, err = w.names(ctx, stored); err != nil {
+		return nil, err
+	}
+	if c.words, err = templates.Compile(parsed, layout); err != nil {
+		return nil, errContent{err}
+	}
+	if c.from, err = sender(parsed.From, w.Sender); err != nil {
+		return nil, errContent{err}
+	}
+	c.template, err = mailer.Compile(parts(c.words))
+	return c, err
+}
+
+func (w *Worker) names(ctx context.Context, c store.Campaign) (topic store.Named, service string, err error) {
+	topics, err := w.Store.Topics(ctx)
+	if err != nil {
+		return topic, "", err
+	}
+	for _, one := range topics {
+		if one.Number == c.Topic {
+			topic = one
+		}
+	}
+	services, err := w.Store.Services(ctx)
+	for _, one := range services {
+		if one.Number == c.Service {
+			service = one.Name
+		}
+	}
+	return topic, service, err
+}
+
+// parts hands the words to the mailer. What cannot be spliced is one field as
+// long as the part.
+func parts(c *templates.Content) []mailer.Part {
+	if c.Dynamic() {
+		whole := []mailer.Segment{{Field: 0}}
+		return []mailer.Part{{Type: "text/plain", Segments: whole}, {Type: "text/html", Segments: whole}}
+	}
+	return []mailer.Part{{Type: "text/plain", Segments: segments(c.Text)}, {Type: "text/html", Segments: segments(c.HTML)}}
+}
+
+func segments(in []templates.Segment) []mailer.Segment {
+	out := make([]mailer.Segment, len(in))
+	for i, s := range in {
+		out[i] = mailer.Segment{Text: s.Text, Field: s.Field}
+	}
+	return out
+}
+
+// message renders the whole message in memory, signed; nothing is said to the
+// relay before it is whole.
+func (w *Worker) message(l *lane, c *content, letter store.Letter) ([]byte, error) {
+	p := templates.Person{Email: letter.Email, FirstName: letter.FirstName, LastName: letter.LastName, Company: letter.Company,
+		Language: letter.Language, TimeZone: letter.TimeZone, Attr: letter.Attrs}
+	links := w.links(c, letter)
+	values, err := fields(c.words, p, links.Links)
+	if err != nil {
+		return nil, err
+	}
+	subject, err := c.words.Subject(p)
+	if err != nil {
+		return nil, err
+	}
+	h := mailer.Headers{From: c.from, To: mailer.Address{Addr: letter.Email}, Subject: subject, Date: w.Now(),
+		MessageID: w.messageID(letter.Ask), Extra: w.listHeaders(c, links)}
+	if l.buf, err = c.template.Message(l.buf[:0], h, values); err != nil || w.Signer == nil {
+		return l.buf, err
+	}
+	l.sig, err = w.Signer.Sign(l.sig[:0], l.buf)
+	return l.sig, err
+}
+
+func fields(c *templates.Content, p templates.Person, l templates.Links) ([][]string, error) {
+	if c.Dynamic() {
+		text, html, err := c.Full(p, l)
+		return [][]string{{text}, {html}}, err
+	}
+	text, html, err := c.Values(p, l)
+	return [][]string{text, html}, err
+}
+
+// letterLinks are the sealed links of one message.
+type letterLinks struct {
+	templates.Links
+	mailto string // address that stops the mail when written to
+}
+
+func (w *Worker) links(c *content, letter store.Letter) letterLinks {
+	ring := w.Store.Keys().Links
+	mark := letter.State.Consent(c.Message())
+	stop := ring.Seal(consent.Link{Purpose: consent.PurposeOptOut, Address: letter.Address, Scope: uint16(c.Topic)})
+	choices := ring.Seal(consent.Link{Purpose: consent.PurposeChoices, Address: letter.Address, Scope: uint16(c.Topic)})
+	l := letterLinks{Links: templates.Links{
+		Unsubscribe: w.PublicURL + "/u/" + stop, Preferences: w.PublicURL + "/p/" + choices,
+		Reason: templates.Reason{Topic: c.topic.Name, Source: mark.Source}}}
+	if mark.At != 0 {
+		l.Reason.At = mark.Time()
+	}
+	if w.Sender.Unsubscribe != "" {
+		l.mailto = plus(w.Sender.Unsubscribe, stop)
+	}
+	return l
+}
+
+// plus puts a token into an address: name+TOKEN@domain (RFC 5233).
+func plus(address, token string) string {
+	name, domain, _ := strings.Cut(address, "@")
+	return name + "+" + token + "@" + domain
+}
+
+// listHeaders are those of a newsletter: where to stop it (RFC 2369, RFC
+// 8058), and which list it is (RFC 2919). A service alert has none of them: it
+// would promise what it does not do.
+func (w *Worker) listHeaders(c *content, l letterLinks) []mailer.Header {
+	if !c.Class.Marketing() {
+		return []mailer.Header{{Name: "Auto-Submitted", Value: "auto-generated"}} // RFC 3834 §5
+	}
+	unsubscribe := "<" + l.Unsubscribe + ">"
+	if l.mailto != "" {
+		unsubscribe += ", <mailto:" + l.mailto + "?subject=unsubscribe>"
+	}
+	list, name := "offers", "Partner offers"
+	if c.topic.ID != "" {
+		list, name = c.topic.ID, c.topic.Name
+	}
+	return []mailer.Header{
+		{Name: "List-Id", Value: mailer.Phrase(name) + " <" + list + "." + w.Sender.Domain + ">"},
+		{Name: "List-Unsubscribe", Value: unsubscribe},
+		{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"},
+		{Name: "List-Help", Value: "<" + l.Preferences + ">"},
+		{Name: "List-Post", Value: "NO"},
+		{Name: "Feedback-ID", Value: fmt.Sprintf("%d:%s:%s:%s", c.ID, list, c.Class, strings.ReplaceAll(w.Sender.Domain, ":", ""))},
+	}
+}
+
+// messageID is the same for every attempt at one delivery (RFC 5322 §3.6.4).
+func (w *Worker) messageID(a store.Ask) string { return MessageID(a, w.Sender.Domain) }
+
+// MessageID names the message of one delivery, without angle brackets.
+func MessageID(a store.Ask, domain string) string {
+	return fmt.Sprintf("%d.%s@%s", a.Campaign, a.Address, domain)
+}
+
+// envelope carries the return path that tells whose message came back.
+func (w *Worker) envelope(letter store.Letter) mailer.Envelope {
+	e := mailer.Envelope{From: w.Sender.From, To: letter.Email}
+	if w.Sender.ReturnPath != "" {
+		token := w.Store.Keys().Links.Seal(consent.Link{Purpose: consent.PurposeBounce, Address: letter.Address, Scope: uint16(letter.Campaign)})
+		e.From = plus(w.Sender.ReturnPath, token)
+	}
+	return e
+}
+
+// since is how long a campaign has been at it.
+func (c *content) since(now time.Time) time.Duration { return now.Sub(c.Started) }

@@ -1,0 +1,267 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"net/mail"
+	"time"
+
+	"heed/consent"
+	"heed/mailer"
+	"heed/store"
+	"heed/templates"
+)
+
+// send walks a batch. Whatever is still waiting at its end, because the pace,
+// the relay or a stop cut it short, is carried again.
+func (w *Worker) send(ctx context.Context, j store.Job) error {
+	c, err := w.content(ctx, j.Campaign)
+	var broken errContent
+	if errors.As(err, &broken) {
+		return errors.Join(w.Store.Fail(ctx, j.Campaign, broken.Error()), w.Store.EndJob(ctx, j, time.Time{}))
+	}
+	if err != nil {
+		return err
+	}
+	letters, err := w.Store.Batch(ctx, j)
+	if err != nil {
+		return err
+	}
+	l := <-w.lanes[j.Queue]
+	defer func() { w.lanes[j.Queue] <- l }()
+	rest := w.walk(ctx, l, c, j, letters)
+	return w.endBatch(ctx, j, rest)
+}
+
+// walk sends one letter after the other; rest tells how long the batch should
+// rest before it is carried again, should anything still wait.
+func (w *Worker) walk(ctx context.Context, l *lane, c *content, j store.Job, letters []store.Letter) (rest time.Duration) {
+	for _, letter := range letters {
+		if w.stopped() {
+			return 0
+		}
+		if later := w.pace.wait(ctx, c.ID, c.Rate, w.stopping); later > 0 {
+			return later
+		}
+		switch w.one(ctx, l, c, j, letter) {
+		case goOn:
+		case stopBatch:
+			return 0
+		case relayAway:
+			return backOff(j.Attempts)
+		}
+	}
+	return 0
+}
+
+func (w *Worker) endBatch(ctx context.Context, j store.Job, rest time.Duration) error {
+	if err := w.desk.Flush(ctx); err != nil {
+		return err
+	}
+	left, err := w.Store.Waiting(ctx, j)
+	if err != nil {
+		return err
+	}
+	if left == 0 {
+		return w.Store.EndJob(ctx, j, time.Time{})
+	}
+	return w.Store.EndJob(ctx, j, w.Now().Add(rest))
+}
+
+// step is what a letter means for the rest of its batch.
+type step int
+
+const (
+	goOn step = iota
+	stopBatch
+	relayAway
+)
+
+// stubborn is how often a batch is begun before the letter at its head, and
+// not the relay, is taken to be the trouble.
+const stubborn = 40
+
+// one hands over one message, by the protocol: render, send all but the end,
+// claim, end.
+func (w *Worker) one(ctx context.Context, l *lane, c *content, j store.Job, letter store.Letter) step {
+	if letter.ID == 0 {
+		return w.skip(ctx, c, letter, consent.Erased)
+	}
+	msg, err := w.message(l, c, letter)
+	if err != nil {
+		return w.unrenderable(ctx, c, letter, err)
+	}
+	for try := 0; ; try++ {
+		conn, err := l.ready(ctx)
+		if err != nil {
+			w.Log.Warn("relay_unreachable", "relay", w.Relay.Addr(), "error", err)
+			return relayAway
+		}
+		p := &passage{w: w, c: c, letter: letter, began: w.Now()}
+		r := conn.Send(ctx, w.envelope(letter), msg, p.claim)
+		if r.Outcome == mailer.GivenBack && !r.Alive && p.verdict.Token == 0 && try == 0 && !w.stopped() {
+			continue // a kept connection that the relay had closed meanwhile
+		}
+		return p.settle(r, j)
+	}
+}
+
+func (w *Worker) skip(ctx context.Context, c *content, letter store.Letter, reason consent.Reason) step {
+	if err := w.Store.Skip(ctx, letter.Ask, reason); err != nil {
+		w.Log.Error("skip_failed", "campaign", c.ID, "error", err)
+		return stopBatch
+	}
+	w.figures.skipped(c.Class, reason)
+	return goOn
+}
+
+func (w *Worker) unrenderable(ctx context.Context, c *content, letter store.Letter, err error) step {
+	field := "other"
+	var missing templates.ErrMissing
+	if errors.As(err, &missing) {
+		field = missing.Field
+	}
+	w.Log.Warn("message_unrenderable", "campaign", c.ID, "address_key", letter.Address.String(), "field", field)
+	return w.skip(ctx, c, letter, consent.Unrenderable)
+}
+
+// passage is one attempt at one message.
+type passage struct {
+	w       *Worker
+	c       *content
+	letter  store.Letter
+	began   time.Time
+	verdict store.Verdict
+}
+
+// claim is called when everything but the end is with the relay.
+func (p *passage) claim(ctx context.Context) (bool, error) {
+	for {
+		v, err := p.w.desk.Claim(ctx, p.letter.Ask)
+		if err != nil {
+			return false, err
+		}
+		if v.Later != "locked" {
+			p.verdict = v
+			return v.Granted, nil
+		}
+		// Somebody is changing this very address. Their commit is near; the
+		// window in which the end may be written is watched by the mailer.
+		select {
+		case <-ctx.Done():
+			return false, ctx.Err()
+		case <-time.After(2 * time.Millisecond):
+		}
+		if p.w.Now().Sub(p.began) > mailer.ClaimWindow {
+			return false, nil
+		}
+	}
+}
+
+// settle records the outcome and says how the batch goes on.
+func (p *passage) settle(r mailer.Result, j store.Job) step {
+	result := store.Result{Ask: p.letter.Ask, Token: p.verdict.Token, Code: r.Code, Status: r.Enhanced, EndAt: r.EndAt}
+	switch r.Outcome {
+	case mailer.Accepted:
+		result.Outcome = store.Accepted
+	case mailer.Uncertain:
+		result.Outcome = store.Uncertain
+	case mailer.Rejected:
+		result.Outcome = store.Refused
+		p.strike(r)
+	case mailer.Deferred:
+		return p.deferred(result, r, j)
+	case mailer.Skipped:
+		return p.skipped(r)
+	default:
+		return p.givenBack(result, r)
+	}
+	p.w.desk.Finish(result)
+	p.w.figures.sent(p.c.Class, result.Outcome, p.w.Now().Sub(p.began))
+	return goOn
+}
+
+// deferred plans the next attempt. A connection that broke or was refused says
+// nothing about the recipient: the batch rests and nothing is counted.
+func (p *passage) deferred(result store.Result, r mailer.Result, j store.Job) step {
+	if (r.Code == 0 || r.Code == 421) && j.Attempts < stubborn {
+		result.Outcome = store.GivenBack
+		p.w.desk.Finish(result)
+		return relayAway
+	}
+	result.Outcome, result.Due = store.Deferred, p.w.Now().Add(p.w.patience(p.c, p.letter.Attempts))
+	if p.c.since(p.w.Now()) > giveUp(p.c.Class) {
+		result.Outcome = store.Expired
+	}
+	p.w.desk.Finish(result)
+	p.w.figures.sent(p.c.Class, result.Outcome, p.w.Now().Sub(p.began))
+	return goOn
+}
+
+func (p *passage) skipped(r mailer.Result) step {
+	if p.verdict.Skipped != "" {
+		p.w.figures.skipped(p.c.Class, p.verdict.Skipped)
+		return goOn
+	}
+	if p.verdict.Later == "gone" {
+		return goOn
+	}
+	return stopBatch // paused
+}
+
+func (p *passage) givenBack(result store.Result, r mailer.Result) step {
+	result.Outcome = store.GivenBack
+	if result.Token != 0 {
+		p.w.desk.Finish(result)
+	}
+	if r.Err != nil && !p.w.stopped() {
+		p.w.Log.Warn("message_given_back", "campaign", p.c.ID, "error", r.Err)
+	}
+	return relayAway
+}
+
+// strike counts a mailbox that the relay says does not exist (RFC 3463 §3.2).
+func (p *passage) strike(r mailer.Result) {
+	if r.Stage != mailer.StageRcpt || r.Enhanced != "5.1.1" && r.Enhanced != "5.2.1" {
+		return
+	}
+	if err := p.w.Store.Strike(p.w.hard, p.letter.Address); err != nil {
+		p.w.Log.Error("strike_failed", "error", err)
+	}
+}
+
+// patience is the time until the next attempt: the first half hour, twice in
+// the first hour, then longer and longer (RFC 5321 §4.5.4.1). An alert is worth
+// nothing tomorrow and is tried more often.
+func (w *Worker) patience(c *content, attempts int) time.Duration {
+	first := w.RetryFirst
+	if c.Class == consent.Alert {
+		first = min(first, 5*time.Minute)
+	}
+	return min(first*time.Duration(1+attempts*attempts), 6*time.Hour)
+}
+
+// giveUp is how long temporary failures are tried (RFC 5321 §4.5.4.1: at least
+// four to five days).
+func giveUp(class consent.Class) time.Duration {
+	if class == consent.Alert {
+		return 24 * time.Hour
+	}
+	return 5 * 24 * time.Hour
+}
+
+// sender reads the From of a campaign; without one it is the configured one.
+func sender(from string, s Sender) (mailer.Address, error) {
+	if from == "" {
+		return mailer.Address{Name: s.Name, Addr: s.From}, nil
+	}
+	a, err := mail.ParseAddress(from)
+	if err != nil {
+		return mailer.Address{}, err
+	}
+	name := a.Name
+	if name == "" {
+		name = s.Name
+	}
+	return mailer.Address{Name: name, Addr: a.Address}, nil
+}

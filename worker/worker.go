@@ -1,0 +1,269 @@
+// Package worker does the jobs: it sends, asks for confirmation, and erases.
+//
+// It is the only consumer of asynq tasks. A task is a number and a generation;
+// what is to be done, and whether it still is, stands in the store. Each queue
+// has its own asynq server, its own lanes and its own connections to the
+// relay, so that no class of message waits for another.
+//
+// send.go walks a batch, lane.go holds a connection, letter.go makes a
+// message, pace.go waits for its turn, privacy.go asks and erases.
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"heed/mailer"
+	"heed/store"
+)
+
+// Sender is who writes.
+type Sender struct {
+	Name, From, Domain, PostalAddress, ReturnPath string
+	Unsubscribe, Privacy                          string // mailbox addresses; empty: the feature is off
+}
+
+// Options are what a worker needs.
+type Options struct {
+	Store       *store.Store
+	Redis       redis.UniversalClient
+	Relay       mailer.Relay
+	Signer      *mailer.Signer // nil: the relay signs
+	Sender      Sender
+	PublicURL   string
+	Connections int           // of the newsletter queue; 0: 10
+	Rate        float64       // messages a second over all; 0: no limit
+	RetryFirst  time.Duration // before the second attempt; 0: 30 minutes
+	Log         *slog.Logger
+	Registry    prometheus.Registerer // nil: no metrics
+	Now         func() time.Time      // nil: time.Now
+}
+
+// Worker works on the queues until it is stopped.
+type Worker struct {
+	Options
+	id       string
+	desk     *store.Desk
+	pace     *pace
+	contents contents
+	figures  *figures
+	lanes    map[string]chan *lane
+	stopping chan struct{} // closed when no new message may begin
+	hard     context.Context
+}
+
+// New makes a worker; it does nothing until Run.
+func New(o Options) (*Worker, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Connections == 0 {
+		o.Connections = 10
+	}
+	if o.RetryFirst == 0 {
+		o.RetryFirst = 30 * time.Minute // RFC 5321 §4.5.4.1
+	}
+	if o.Sender.From == "" || o.Sender.Domain == "" {
+		return nil, errors.New("a worker needs [sender] from and domain in the configuration")
+	}
+	w := &Worker{Options: o, id: rand.Text(), stopping: make(chan struct{}), lanes: map[string]chan *lane{}}
+	w.pace = newPace(o.Redis, o.Rate)
+	w.figures = newFigures(o.Registry)
+	for queue, n := range w.concurrency() {
+		w.lanes[queue] = make(chan *lane, n)
+		for range n {
+			w.lanes[queue] <- &lane{w: w}
+		}
+	}
+	return w, nil
+}
+
+// concurrency is how many tasks of each queue run at once.
+func (w *Worker) concurrency() map[string]int {
+	return map[string]int{"newsletter": w.Connections, "alert": min(4, w.Connections), "privacy": 1, "preference": 1}
+}
+
+const (
+	pulse     = time.Second
+	closeTime = 20 * time.Second // for what is claimed; the process has 30 s in all
+)
+
+// Run works until ctx ends; then it begins no new message, finishes what is
+// claimed and leaves nothing claimed behind.
+func (w *Worker) Run(ctx context.Context) error {
+	hard, kill := context.WithCancel(context.WithoutCancel(ctx))
+	defer kill()
+	w.hard = hard
+	if err := w.register(hard); err != nil {
+		return err
+	}
+	w.desk = w.Store.NewDesk(w.id, func(err error) { w.Log.Error("claims_failed", "error", err) })
+	servers, err := w.serve()
+	if err != nil {
+		return err
+	}
+	beating := w.beat(hard)
+	<-ctx.Done()
+	close(w.stopping)
+	time.AfterFunc(closeTime, kill)
+	var all sync.WaitGroup
+	for _, server := range servers {
+		all.Go(server.Shutdown)
+	}
+	all.Wait()
+	w.desk.Close()
+	w.hangUp()
+	kill()
+	<-beating
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return w.Store.Unregister(last, w.id)
+}
+
+func (w *Worker) register(ctx context.Context) error {
+	return w.Store.Register(ctx, w.id, "worker", w.Connections)
+}
+
+// beat keeps the worker known as living.
+func (w *Worker) beat(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(pulse)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				if err := w.register(ctx); err != nil && ctx.Err() == nil {
+					w.Log.Error("heartbeat_failed", "error", err)
+				}
+			}
+		}
+	}()
+	return done
+}
+
+// serve starts a server for each queue.
+func (w *Worker) serve() ([]*asynq.Server, error) {
+	var servers []*asynq.Server
+	for queue, n := range w.concurrency() {
+		server := asynq.NewServerFromRedisClient(w.Redis, asynq.Config{
+			Concurrency:              n,
+			Queues:                   map[string]int{queue: 1},
+			TaskCheckInterval:        50 * time.Millisecond,
+			DelayedTaskCheckInterval: time.Second,
+			ShutdownTimeout:          closeTime,
+			RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Second },
+			Logger:                   quiet{w.Log},
+			LogLevel:                 asynq.WarnLevel,
+		})
+		if err := server.Start(asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error { return w.handle(queue, task) })); err != nil {
+			return nil, fmt.Errorf("starting the server of queue %s: %w", queue, err)
+		}
+		servers = append(servers, server)
+	}
+	return servers, nil
+}
+
+// handle does the job that a task names. It takes no context from asynq: when
+// Redis is away asynq cancels its handlers, but the messages of a batch have
+// nothing to do with Redis. A task that was handed out twice finds its
+// generation taken.
+func (w *Worker) handle(queue string, task *asynq.Task) error {
+	id, generation, ok := parseTask(task.Payload())
+	if !ok {
+		w.Log.Warn("task_refused", "queue", queue, "bytes", len(task.Payload()))
+		return nil // random bytes mean nothing, now and later
+	}
+	if w.stopped() {
+		return errStopping
+	}
+	j, mine, err := w.Store.Begin(w.hard, id, generation, w.id)
+	if err != nil || !mine {
+		return reduce(err)
+	}
+	err = w.do(j)
+	if err == nil {
+		return nil
+	}
+	w.Log.Error("job_failed", "job", j.ID, "kind", j.Kind, "error", err)
+	return reduce(w.Store.EndJob(w.hard, j, w.Now().Add(backOff(j.Attempts))))
+}
+
+func (w *Worker) do(j store.Job) error {
+	switch j.Kind {
+	case "send":
+		return w.send(w.hard, j)
+	case "confirm":
+		return w.confirm(w.hard, j)
+	case "erase":
+		return w.erase(w.hard, j)
+	}
+	return fmt.Errorf("no job is called %q; a newer heed made it", j.Kind)
+}
+
+var (
+	errStopping = errors.New("the worker stops")
+	errFailed   = errors.New("failed; the worker's log tells more")
+)
+
+// reduce keeps the words of errors out of Redis: they may quote addresses.
+func reduce(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errFailed
+}
+
+func parseTask(payload []byte) (id int64, generation int, ok bool) {
+	left, right, found := strings.Cut(string(payload), ".")
+	if !found || len(payload) > 40 {
+		return 0, 0, false
+	}
+	id, err := strconv.ParseInt(left, 10, 64)
+	if err != nil {
+		return 0, 0, false
+	}
+	generation, err = strconv.Atoi(right)
+	return id, generation, err == nil
+}
+
+func (w *Worker) stopped() bool {
+	select {
+	case <-w.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// backOff grows with the number of times that a job was begun.
+func backOff(attempts int) time.Duration {
+	return min(time.Duration(attempts)*250*time.Millisecond, 3*time.Second)
+}
+
+// hangUp closes the connections of all lanes; no task runs any more.
+func (w *Worker) hangUp() {
+	for _, free := range w.lanes {
+		for range cap(free) {
+			select {
+			case l := <-free:
+				l.close()
+			default:
+			}
+		}
+	}
+}
