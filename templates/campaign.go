@@ -8,16 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
-)
 
-// Class says what kind of message a content is, and so which footer the law and the recipient want under it.
-type Class string
-
-// The classes that a file can have. An alert file is always a ServiceAlert.
-const (
-	Newsletter   Class = "newsletter"
-	PartnerOffer Class = "partner_offer"
-	ServiceAlert Class = "service_alert"
+	"heed/consent"
 )
 
 const (
@@ -33,7 +25,7 @@ type Campaign struct {
 	Preheader string // the line that mail programs show beside the subject; may hold merge fields
 	Topic     string // topic id; required for newsletters
 	Service   string // service id; alerts only
-	Class     Class
+	Class     consent.Class
 	Audience  string    // "all" or an expression for ParseAudience
 	From      string    // an address, with or without a name; empty means the configured sender
 	Schedule  time.Time // when to start; zero means by hand
@@ -49,7 +41,7 @@ type Campaign struct {
 func ParseCampaign(src []byte) (Campaign, error) {
 	return parseFile(src, campaignKeys(), func(c *Campaign) {
 		if c.Class == "" {
-			c.Class = Newsletter
+			c.Class = consent.Newsletter
 		}
 		if c.Audience == "" {
 			c.Audience = "all"
@@ -58,10 +50,10 @@ func ParseCampaign(src []byte) (Campaign, error) {
 }
 
 // ParseAlert reads an alert file: the same format, with a service in place of topic, class, audience and schedule.
-// The returned campaign has the class ServiceAlert.
+// The returned campaign has the class consent.Alert.
 func ParseAlert(src []byte) (Campaign, error) {
 	return parseFile(src, alertKeys(), func(c *Campaign) {
-		c.Class = ServiceAlert
+		c.Class = consent.Alert
 		c.Audience = "all"
 	})
 }
@@ -114,19 +106,19 @@ func (c Campaign) validateHeader() error {
 
 func (c Campaign) validateKind() error {
 	switch c.Class {
-	case Newsletter:
+	case consent.Newsletter:
 		if c.Topic == "" {
 			return errors.New("a newsletter needs a topic: people choose by topic what they want to get")
 		}
-	case ServiceAlert:
+	case consent.Alert:
 		if c.Service == "" {
 			return errors.New("an alert needs a service: it goes to the people who use that service")
 		}
-	case PartnerOffer:
+	case consent.PartnerOffer:
 	default:
 		return unknownClass(c.Class)
 	}
-	if _, err := ParseAudience(c.Audience); err != nil {
+	if _, err := consent.ParseAudience(c.Audience); err != nil {
 		return fmt.Errorf("audience: %w", err)
 	}
 	return nil
@@ -152,8 +144,8 @@ func (c Campaign) validateBody() error {
 	return nil
 }
 
-func unknownClass(c Class) error {
-	known := []string{string(Newsletter), string(PartnerOffer)}
+func unknownClass(c consent.Class) error {
+	known := []string{string(consent.Newsletter), string(consent.PartnerOffer)}
 	return fmt.Errorf("class: %q is unknown: use newsletter or partner_offer%s", c, didYouMean(string(c), known))
 }
 

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"heed/consent"
 )
 
 func TestParseCampaign(t *testing.T) {
@@ -35,7 +37,7 @@ Hello.
 	if want := time.Date(2026, 12, 1, 11, 0, 0, 0, time.UTC); !c.StartBy.Equal(want) {
 		t.Errorf("StartBy = %v, want %v", c.StartBy, want)
 	}
-	if c.Rate != 40 || c.Class != Newsletter || c.BodyLine != 14 || c.Name != "June" || c.TimeZone != "Europe/Berlin" {
+	if c.Rate != 40 || c.Class != consent.Newsletter || c.BodyLine != 14 || c.Name != "June" || c.TimeZone != "Europe/Berlin" {
 		t.Errorf("parsed %+v", c)
 	}
 }
@@ -45,7 +47,7 @@ func TestParseCampaignDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Campaign{Name: "News", Subject: "News", Topic: "a", Class: Newsletter, Audience: "all", TimeZone: "UTC", Body: "Hello.\n", BodyLine: 5}
+	want := Campaign{Name: "News", Subject: "News", Topic: "a", Class: consent.Newsletter, Audience: "all", TimeZone: "UTC", Body: "Hello.\n", BodyLine: 5}
 	if c != want {
 		t.Errorf("got %+v, want %+v", c, want)
 	}
@@ -94,7 +96,7 @@ func TestParseCampaignRefuses(t *testing.T) {
 		{"gap", file("subject: a\ntopic: b\ntime_zone: Europe/Berlin\nschedule: 2026-03-29 02:30"), "does not exist in Europe/Berlin"},
 		{"overlap", file("subject: a\ntopic: b\ntime_zone: Europe/Berlin\nschedule: 2026-10-25 02:30"), "happens twice in Europe/Berlin"},
 		{"start_by too early", file("subject: a\ntopic: b\nschedule: 2026-10-25 12:30\nstart_by: 2026-10-25 12:30"), "start_by is not after schedule"},
-		{"audience", file("subject: a\ntopic: b\naudience: langage == \"de\""), `audience: column 1: unknown field "langage" (did you mean "language"?)`},
+		{"audience", file("subject: a\ntopic: b\naudience: langage == \"de\""), `audience: column 1: unknown field "langage"; known are email`},
 		{"negative rate", file("subject: a\ntopic: b\nrate: -1"), "rate: -1 is out of range"},
 		{"no body", "---\nsubject: a\ntopic: b\n---\n \n", "no text below"},
 		{"long body", "---\nsubject: a\ntopic: b\n---\n" + strings.Repeat("a", maxBody+1), "at most 512 KB"},
@@ -118,7 +120,7 @@ func TestParseAlert(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Class != ServiceAlert || c.Service != "files" || c.Audience != "all" {
+	if c.Class != consent.Alert || c.Service != "files" || c.Audience != "all" {
 		t.Errorf("parsed %+v", c)
 	}
 	if _, err := ParseAlert([]byte("---\nsubject: Maintenance\n---\nHello.\n")); err == nil || !strings.Contains(err.Error(), "needs a service") {

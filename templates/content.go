@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+
+	"heed/consent"
 )
 
 // Limits of the HTML part. Gmail cuts a message near 102 KB, and with it the way out at its end.
@@ -34,7 +36,7 @@ type Content struct {
 	Text []Segment // the plain-text part; nil where Dynamic
 	HTML []Segment // the HTML part; nil where Dynamic
 
-	class    Class
+	class    consent.Class
 	words    *words
 	subject  *program
 	text     *program

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"heed/consent"
 )
 
 func example(t *testing.T, name string, parse func([]byte) (Campaign, error)) *Content {
@@ -255,7 +257,7 @@ func TestCompileNeedsSenderAndAddress(t *testing.T) {
 	if _, err := Compile(campaign("x"), LayoutData{Sender: "a", PostalAddress: "b", Language: `en" onload="x`}); err == nil {
 		t.Error("a language tag that is none was taken")
 	}
-	alert := Campaign{Subject: "a", Class: ServiceAlert, Service: "files", Audience: "all", Body: "x"}
+	alert := Campaign{Subject: "a", Class: consent.Alert, Service: "files", Audience: "all", Body: "x"}
 	if _, err := Compile(alert, LayoutData{Sender: "a"}); err != nil {
 		t.Errorf("an alert without postal address: %v", err)
 	}

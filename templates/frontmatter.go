@@ -14,6 +14,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"heed/consent"
 )
 
 // matter is the front matter as written; times are kept as text until the time zone is known.
@@ -137,11 +139,11 @@ func quoteProse(front string) string {
 }
 
 func (m matter) campaign() (Campaign, error) {
-	if k := Class(m.Class); k != "" && k != Newsletter && k != PartnerOffer {
+	if k := consent.Class(m.Class); k != "" && k != consent.Newsletter && k != consent.PartnerOffer {
 		return Campaign{}, unknownClass(k)
 	}
 	c := Campaign{Name: strings.TrimSpace(m.Name), Subject: strings.TrimSpace(m.Subject), Preheader: strings.TrimSpace(m.Preheader),
-		Topic: m.Topic, Service: m.Service, Class: Class(m.Class), Audience: strings.TrimSpace(m.Audience),
+		Topic: m.Topic, Service: m.Service, Class: consent.Class(m.Class), Audience: strings.TrimSpace(m.Audience),
 		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate}
 	if c.TimeZone == "" {
 		c.TimeZone = "UTC"

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"heed/consent"
 )
 
 var update = flag.Bool("update", false, "write the golden files in testdata anew")
@@ -58,7 +60,7 @@ func compiled(t *testing.T, body string) *Content {
 }
 
 func campaign(body string) Campaign {
-	return Campaign{Subject: "News", Topic: "product-news", Class: Newsletter, Audience: "all", TimeZone: "UTC", Body: body, BodyLine: 1}
+	return Campaign{Subject: "News", Topic: "product-news", Class: consent.Newsletter, Audience: "all", TimeZone: "UTC", Body: body, BodyLine: 1}
 }
 
 // full renders both parts for one person.

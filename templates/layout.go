@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"heed/consent"
 )
 
 //go:embed layout
@@ -22,11 +24,11 @@ type LayoutData struct {
 	ServiceName    string // for alerts; the service's id if empty
 }
 
-func (l LayoutData) validate(c Class) error {
+func (l LayoutData) validate(c consent.Class) error {
 	if clean(l.Sender) == "" {
 		return errors.New("the sender has no name: set name under [sender]")
 	}
-	if c != ServiceAlert && strings.TrimSpace(l.PostalAddress) == "" {
+	if c != consent.Alert && strings.TrimSpace(l.PostalAddress) == "" {
 		return errors.New("the sender has no postal address, which must stand under every newsletter: set postal_address under [sender]")
 	}
 	if !languageTag.MatchString(l.language()) {
@@ -77,7 +79,7 @@ func fillLayout(out *part, file string, insert func(name string)) {
 
 // frame is what the layout needs to surround a rendered body.
 type frame struct {
-	class              Class
+	class              consent.Class
 	layout             LayoutData
 	words              *words
 	subject, preheader part
@@ -117,7 +119,7 @@ func (f frame) text(body part) part {
 }
 
 func (f frame) footerFile() string {
-	if f.class == ServiceAlert {
+	if f.class == consent.Alert {
 		return "footer_alert"
 	}
 	return "footer_marketing"
@@ -147,7 +149,7 @@ func (f frame) footer(out *part, file string, asHTML bool) {
 }
 
 func (f frame) preferencesWord() string {
-	if f.class == ServiceAlert {
+	if f.class == consent.Alert {
 		return f.words.Footer.AlertChoices
 	}
 	return f.words.Footer.Preferences
@@ -155,7 +157,7 @@ func (f frame) preferencesWord() string {
 
 // reason writes why the person gets this: for alerts it is the same for all, otherwise a field.
 func (f frame) reason(out *part, escaped func(string) string, where place) {
-	if f.class != ServiceAlert {
+	if f.class != consent.Alert {
 		out.own(reasonLine, where)
 		return
 	}
@@ -163,11 +165,11 @@ func (f frame) reason(out *part, escaped func(string) string, where place) {
 }
 
 // reasonText says where a consent comes from, as far as it is known.
-func reasonText(w *words, class Class, r Reason) string {
+func reasonText(w *words, class consent.Class, r Reason) string {
 	topic, source, date := clean(r.Topic), clean(r.Source), ""
 	if topic == "" {
 		topic = w.Footer.Newsletter
-		if class == PartnerOffer {
+		if class == consent.PartnerOffer {
 			topic = w.Footer.Offers
 		}
 	}

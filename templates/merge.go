@@ -153,3 +153,6 @@ func (s *scope) checkName(name string) error {
 	known := append(fieldNames(), "services", "topics")
 	return fmt.Errorf("unknown field %q%s; known are %s, attr.NAME", name, didYouMean(name, known), strings.Join(known, ", "))
 }
+
+// isList says whether a field is a list of ids, for conditions only.
+func isList(field string) bool { return field == "services" || field == "topics" }

@@ -164,3 +164,7 @@ func (s *scope) name(n string) error {
 	s.names = append(s.names, n)
 	return nil
 }
+
+func isWordRune(r rune) bool {
+	return r == '.' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+}

@@ -1,4 +1,4 @@
-package templates
+package consent
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 )
 
 func TestAudienceMatch(t *testing.T) {
-	p := Person{Language: "de", TimeZone: "Europe/Berlin", Company: "Acme", Attr: map[string]string{"plan": "pro"},
+	p := Traits{Language: "de", TimeZone: "Europe/Berlin", Company: "Acme", Attrs: map[string]string{"plan": "pro"},
 		Services: []string{"files"}, Topics: []string{"product", "events"}}
 	tests := []struct {
 		expr string
@@ -39,8 +39,8 @@ func TestAudienceMatch(t *testing.T) {
 		if got := a.Match(p); got != tt.want {
 			t.Errorf("%s = %v, want %v", tt.expr, got, tt.want)
 		}
-		if a.String() != tt.expr {
-			t.Errorf("String() = %q, want %q", a, tt.expr)
+		if a.source != tt.expr {
+			t.Errorf("source = %q, want %q", a.source, tt.expr)
 		}
 	}
 }
@@ -48,7 +48,7 @@ func TestAudienceMatch(t *testing.T) {
 func TestParseAudienceRefuses(t *testing.T) {
 	tests := []struct{ expr, want string }{
 		{``, "column 1: expected a field such as language, not the end"},
-		{`langage == "de"`, `column 1: unknown field "langage" (did you mean "language"?)`},
+		{`langage == "de"`, `column 1: unknown field "langage"`},
 		{`language = "de"`, "column 10: write == to compare"},
 		{`language == de`, "column 13: expected a text in quotes, not de"},
 		{`language == "de`, "column 13: the text has no closing"},
