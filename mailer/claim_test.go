@@ -130,7 +130,7 @@ func TestAcceptedThenClosed(t *testing.T) {
 				t.Fatalf("got %+v", res)
 			}
 			time.Sleep(20 * time.Millisecond)
-			if res := send(c, "q@example.net", yes); res.Outcome == Accepted || res.Alive {
+			if res := send(c, "q@example.net", yes); res.Outcome != GivenBack || res.Alive {
 				t.Errorf("the 421 was taken for an answer: %+v", res)
 			}
 		})
@@ -201,4 +201,20 @@ func TestServerGoneAfterEnd(t *testing.T) {
 			afterwards(t, c, r, sink, false, 1)
 		})
 	}
+}
+
+// TestOutOfTurn: a reply too many is never taken for the answer to the end.
+func TestOutOfTurn(t *testing.T) {
+	sink := startSink(t, mailertest.Options{Script: func(verb string, n int) mailertest.Action {
+		if verb == "BDAT" && n == 1 {
+			return mailertest.Action{Raw: "250 2.0.0 chunk ok\r\n250 2.0.0 taken\r\n"}
+		}
+		return mailertest.Action{}
+	}})
+	r := relayTo(t, sink)
+	c := dialSink(t, r)
+	if res := send(c, "p@example.net", yes); res.Outcome != GivenBack || res.Alive {
+		t.Errorf("%+v", res)
+	}
+	afterwards(t, c, r, sink, false, 1)
 }

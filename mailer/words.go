@@ -39,15 +39,16 @@ func appendPhrase(dst []byte, name string, col int) []byte {
 	return append(dst, '"')
 }
 
-// needsWords tells whether text must be encoded: what is not ASCII, and what a reader
-// would take for an encoded-word.
+// needsWords tells whether text must be encoded: what is not ASCII, what a reader would
+// take for an encoded-word, what can't be folded, and double spaces, which readers make
+// one when they unfold.
 func needsWords(s string) bool {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
 			return true
 		}
 	}
-	return strings.Contains(s, "=?") || longestWord(s) > maxLine-100
+	return strings.Contains(s, "=?") || strings.Contains(s, "  ") || longestWord(s) > maxLine-100
 }
 
 func longestWord(s string) int {
