@@ -158,7 +158,7 @@ var (
 		`recipient (address )?(unknown|not found|is unknown)|recipnotfound|address (unknown|not found|does not)|mailbox (not found|unknown|does not exist|unavailable or access denied)|not a (known|valid) (user|mailbox|recipient)|` +
 		`user (not found|doesn't|does not|is unknown|unavailable)|invalid (recipient|mailbox|user|address)|(no|not have an?) account|unrouteable|undeliverable address|host (unknown|not found|or domain name not found)|unknown host|no longer (valid|available|exist|in use|with|works)|` +
 		`has moved|user .{0,60} (not listed|unknown|does not exist)|not listed in|account (has been )?(deleted|closed|disabled|does not exist)|nullmx|null mx|not accept mail|bad destination|no mailbox|nosuchuser|recipient rejected: no|(domain|dns).{0,30}(not exist|nxdomain|not found)|nxdomain|name or service not known`)
-	otherCause = regexp.MustCompile(`(?i)spam|block(ed|list)|blacklist|policy|reputation|dmarc|dkim|\bspf\b|authenticat|quota|full|too (large|big|many)|virus|rate|throttl|relay|greylist|temporar|try again|time(d)? ?out|suspend|inactive|filter|content|ptr|reverse dns|rdns|sender (address )?rejected|sender .{0,20}(denied|unknown|not exist)|access denied`)
+	otherCause = regexp.MustCompile(`(?i)spam|block(ed|list)|blacklist|policy|reputation|dmarc|dkim|\bspf\b|authenticat|quota|full|too (large|big|many)|virus|rate|throttl|relay|greylist|temporar|try again|time(d)? ?out|suspend|inactive|filter|content|ptr|reverse dns|rdns|sender (address )?rejected|sender .{0,20}(denied|unknown|not exist)|access denied|end of data`)
 )
 
 // hard tells whether the mailbox does not exist, now and later: only that may

@@ -52,8 +52,8 @@ func (r reading) commandIn(text string) string {
 	}
 	for _, l := range languages() {
 		bare := l.withoutCourtesy(words)
-		for _, p := range l.sections["command"] {
-			if p.isCommand(words) || p.isCommand(bare) {
+		for _, p := range r.commands(l) {
+			if p.isCommand(words) || len(bare) > 0 && l.bare(p).isCommand(bare) {
 				return l.code
 			}
 		}
@@ -61,21 +61,35 @@ func (r reading) commandIn(text string) string {
 	return ""
 }
 
-func (l language) withoutCourtesy(words []string) []string {
-	var rest []string
-	for _, word := range words {
-		polite := slices.ContainsFunc(l.sections["polite"], func(p pattern) bool {
-			return len(p.elements) == 1 && p.elements[0].matches(word)
-		})
-		if !polite && !strings.Contains(word, "@") {
-			rest = append(rest, word)
-		}
+// commands takes the weaker ones where the address leaves no other meaning.
+func (r reading) commands(l language) []pattern {
+	if r.role == RoleUnsubscribe {
+		return slices.Concat(l.sections["command"], l.sections["weak"])
 	}
-	return rest
+	return l.sections["command"]
+}
+
+// withoutCourtesy leaves out the words that do not change a command.
+func (l language) withoutCourtesy(words []string) []string {
+	return slices.DeleteFunc(slices.Clone(words), l.polite)
+}
+
+// bare is the pattern without them.
+func (l language) bare(p pattern) pattern {
+	p.elements = slices.DeleteFunc(slices.Clone(p.elements), func(e element) bool {
+		return !e.gap && slices.ContainsFunc(e.words, l.polite)
+	})
+	return p
+}
+
+func (l language) polite(word string) bool {
+	return slices.ContainsFunc(l.sections["polite"], func(p pattern) bool {
+		return len(p.elements) == 1 && p.elements[0].matches(word)
+	})
 }
 
 // isCommand compares the whole with the words, letting one typo pass in a word
-// of six letters and two in a word of ten.
+// of eight letters and two in a word of ten.
 func (p pattern) isCommand(words []string) bool {
 	if len(words) != len(p.elements) {
 		return false
@@ -94,7 +108,7 @@ func (e element) nearly(word string) bool {
 		switch n := len([]rune(candidate)); {
 		case n >= 10:
 			allowed = 2
-		case n >= 6:
+		case n >= 8:
 			allowed = 1
 		}
 		if allowed > 0 && distance(candidate, word, allowed) <= allowed {

@@ -34,8 +34,8 @@ type element struct {
 
 const maxGap = 4
 
-var sectionNames = []string{"command", "polite", "short", "unsubscribe", "everything", "preference", "objection",
-	"erasure", "access", "rectification", "complaint", "guardian", "not", "away", "plausible", "language-only"}
+var sectionNames = []string{"command", "weak", "polite", "short", "unsubscribe", "everything", "preference", "objection",
+	"erasure", "access", "rectification", "complaint", "guardian", "not", "away", "plausible"}
 
 // languages gives the phrase lists; they are part of the program, so that a
 // list that cannot be read is found by the first test.
