@@ -1,5 +1,7 @@
 package mailer
 
+import "strings"
+
 const (
 	softBreak = "=\r\n"
 	lineLimit = 75 // RFC 2045 §6.7 (5): 76, with the = of a soft break as the last
@@ -22,6 +24,7 @@ var qpPlain = func() (t [256]bool) {
 // line begins with a dot or with "From ", and none ends in white space, so that
 // neither SMTP nor a mail folder nor a careless relay has anything to change.
 func appendQP(dst []byte, s string) ([]byte, int) {
+	s = strings.ReplaceAll(s, "\r", "") // does not copy where there is none
 	col := 0
 	for i := 0; i < len(s); {
 		start, room := i, i+lineLimit-col
@@ -36,8 +39,6 @@ func appendQP(dst []byte, s string) ([]byte, int) {
 		dst, col = append(dst, s[start:i]...), col+i-start
 		switch {
 		case i == len(s):
-		case s[i] == '\r':
-			i++
 		case s[i] == '\n':
 			dst, _ = closeSpace(dst, col)
 			dst, col = append(dst, '\r', '\n'), 0
