@@ -31,7 +31,7 @@ type Poller struct {
 	Store   *store.Store
 	Mailbox Mailbox
 	Ours    Ours
-	Owner   string           // names this process in the lease
+	Owner   string           // names this process in the lease; the same after a restart, or a killed process's lease is waited for
 	Poll    time.Duration    // how often it looks even if the server says nothing; 0 means 60 s
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: slog.Default()
@@ -63,6 +63,7 @@ func (p *Poller) Run(ctx context.Context) error {
 		return fmt.Errorf("mailbox %s: %w", p.Mailbox.Role, err)
 	}
 	v := &visits{Poller: p, where: where, name: p.Mailbox.Address + "/" + where.Folder, troubled: map[imap.UID]trouble{}}
+	defer v.release(ctx)
 	wait := minBackOff
 	for ctx.Err() == nil {
 		began := p.now()
@@ -70,7 +71,7 @@ func (p *Poller) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		if p.now().Sub(began) > maxBackOff {
+		if p.now().Sub(began) > maxBackOff || errors.Is(err, errLeased) {
 			wait = minBackOff
 		}
 		v.report(err)
@@ -78,6 +79,15 @@ func (p *Poller) Run(ctx context.Context) error {
 		wait = min(2*wait, maxBackOff)
 	}
 	return nil
+}
+
+// release lets the next process begin at once.
+func (v *visits) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if _, err := v.Store.LeaseMailbox(ctx, v.name, v.Owner, 0); err != nil {
+		v.log().Warn("mailbox_lease_kept", "role", v.Mailbox.Role, "cause", discreet(err))
+	}
 }
 
 func (p *Poller) password() (string, error) {

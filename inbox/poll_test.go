@@ -289,6 +289,19 @@ func TestPollerActsOnce(t *testing.T) {
 	}
 }
 
+// TestPollerHandsOver: whoever ends lets the next one begin at once.
+func TestPollerHandsOver(t *testing.T) {
+	s, server := openStore(t), startIMAP(t)
+	for i, owner := range []string{"first", "second"} {
+		p := poller(s, server, RoleUnsubscribe)
+		p.Owner = owner
+		stop := run(t, p)
+		put(t, server, letter(owner+"@example.org", "unsubscribe@news.example", "stop", ""))
+		eventually(t, "the mail for the "+owner, func() bool { return counts(t, server, "Processed", i+1) })
+		stop()
+	}
+}
+
 // TestWatchdog: a server that takes a command and never answers.
 func TestWatchdog(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -359,5 +372,46 @@ func TestDovecot(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPollerAfterACrash: the effect was recorded and the process died before
+// the mail was moved. The next one files it, and nothing happens twice.
+func TestPollerAfterACrash(t *testing.T) {
+	s, server := openStore(t), startIMAP(t)
+	put(t, server, letter("crash@example.org", "unsubscribe@news.example", "stop", ""))
+	where, err := ParseMailboxURL(server.URL("box"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := dial(t.Context(), where, "secret", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := poller(s, server, RoleUnsubscribe)
+	p.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	v := &visits{Poller: p, where: where, name: "unsubscribe@news.example/INBOX", troubled: map[imap.UID]trouble{}}
+	v.remember(c.validity)
+	uids, err := c.all()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := c.envelopes(uids)
+	if err != nil || len(found) != 1 {
+		t.Fatalf("found %v, %v", found, err)
+	}
+	raw, err := c.fetch(found[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.record(t.Context(), found[0], raw, Read(raw, RoleUnsubscribe, s.Keys().Links, Ours{})); err != nil {
+		t.Fatal(err)
+	}
+	c.close() // and here it died
+	run(t, p)
+	eventually(t, "the mail in Processed", func() bool { return counts(t, server, "Processed", 1) })
+	explained, err := s.Explain(t.Context(), "crash@example.org")
+	if err != nil || len(explained.Ledger) != 1 {
+		t.Errorf("%d rows in the ledger, want 1 (%v)", len(explained.Ledger), err)
 	}
 }

@@ -9,6 +9,7 @@ package inboxtest
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log"
@@ -28,9 +29,11 @@ type Server struct {
 	mem   *imapmemserver.Server
 	users map[string]*imapmemserver.User
 	words map[string]string // passwords
+	tls   *tls.Config
 
 	mu      sync.Mutex
 	running *imapserver.Server
+	socket  net.Listener
 	serving chan struct{}
 }
 
@@ -58,6 +61,20 @@ func StartWithout(users map[string]string, missing ...string) (*Server, error) {
 	return s, s.Resume()
 }
 
+// StartTLS is Start with a certificate: the server offers STARTTLS, and does
+// not take a password before it.
+func StartTLS(users map[string]string, certificate tls.Certificate) (*Server, error) {
+	s, err := Start(users)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Stop(); err != nil {
+		return nil, err
+	}
+	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	return s, s.Resume()
+}
+
 // Addr is host:port; it stays the same over Stop and Resume.
 func (s *Server) Addr() string {
 	s.mu.Lock()
@@ -82,12 +99,12 @@ func (s *Server) Resume() error {
 		return err
 	}
 	s.addr = listener.Addr().String()
-	server := imapserver.New(&imapserver.Options{Caps: s.caps, InsecureAuth: true, Logger: log.New(io.Discard, "", 0),
+	server := imapserver.New(&imapserver.Options{Caps: s.caps, InsecureAuth: s.tls == nil, TLSConfig: s.tls, Logger: log.New(io.Discard, "", 0),
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
 			return s.mem.NewSession(), nil, nil
 		}})
 	done := make(chan struct{})
-	s.running, s.serving = server, done
+	s.running, s.socket, s.serving = server, listener, done
 	go func() {
 		defer close(done)
 		_ = server.Serve(listener) // ends with Close
@@ -116,6 +133,7 @@ func (s *Server) Stop() error {
 		return nil
 	}
 	err := s.running.Close()
+	s.socket.Close() // the server closes it itself only once it has begun to serve
 	<-s.serving
 	s.running = nil
 	return err
