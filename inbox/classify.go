@@ -19,7 +19,7 @@ const (
 // empty.
 type Ours struct {
 	Addresses []string       // that we write from and read at, normalised
-	Domain    string         // of our Message-IDs: <CAMPAIGN.anything@Domain>
+	Domain    string         // of our Message-IDs: <CAMPAIGN.KEY@Domain>
 	Topics    map[string]int // the names of topics as people know them, and their numbers
 }
 
@@ -102,7 +102,12 @@ func (r reading) identify(request consent.Request) consent.Request {
 	if request.Link == nil {
 		request.Link = r.quotedLink()
 	}
-	request.Campaign = r.campaign()
+	if message, found := r.answered(); found {
+		request.Campaign = message.campaign
+		if request.Link == nil && message.keyed && request.Kind != consent.KindBounce {
+			request.Link = who(consent.Link{Address: message.key})
+		}
+	}
 	if r.Oversize {
 		request.Evidence = append(request.Evidence, consent.Evidence{Rule: "oversize"})
 	}

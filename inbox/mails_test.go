@@ -18,7 +18,7 @@ var linkOf = consent.Key{1, 2, 3}
 func withTokens(raw []byte) []byte {
 	token := testRing.Seal(consent.Link{Purpose: consent.PurposeOptOut, Address: linkOf, Scope: 3})
 	bounce := testRing.Seal(consent.Link{Purpose: consent.PurposeBounce, Address: linkOf, Scope: 42})
-	return []byte(strings.NewReplacer("TOKEN-OPTOUT", token, "TOKEN-UPPER", strings.ToUpper(token), "TOKEN-BOUNCE", bounce).Replace(string(raw)))
+	return []byte(strings.NewReplacer("TOKEN-OPTOUT", token, "TOKEN-UPPER", strings.ToUpper(token), "TOKEN-BOUNCE", bounce, "KEY-OF-PERSON", linkOf.String()).Replace(string(raw)))
 }
 
 // describe writes a request in the words of the .want files.

@@ -2,6 +2,7 @@ package inbox
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -146,4 +147,15 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("it took %s", took)
 		}
 	})
+}
+
+func TestReaderThatHangsOrPanics(t *testing.T) {
+	block := make(chan struct{})
+	defer close(block)
+	if _, err := withinTime(20*time.Millisecond, func() ([]Part, error) { <-block; return nil, nil }); !errors.Is(err, errLimit) {
+		t.Errorf("a reader that hangs: %v", err)
+	}
+	if _, err := withinTime(time.Second, func() ([]Part, error) { panic("broken library") }); !errors.Is(err, errPanic) {
+		t.Errorf("a reader that panics: %v", err)
+	}
 }

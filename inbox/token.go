@@ -76,35 +76,46 @@ func (r reading) quotedLink() *consent.Link {
 
 var messageID = regexp.MustCompile(`<([^<>@\s]{1,200})@([^<>@\s]{1,255})>`)
 
-// campaign finds our own Message-ID in what the mail answers or returns.
-func (r reading) campaign() string {
+// sent is what our own Message-ID says: <CAMPAIGN.KEY@DOMAIN>.
+type sent struct {
+	campaign string
+	key      consent.Key
+	keyed    bool
+}
+
+// answered finds our own Message-ID in what the mail answers or returns. The
+// key in it is a keyed hash that nobody guesses: whoever names it holds the
+// message.
+func (r reading) answered() (sent, bool) {
 	if r.ours.Domain == "" {
-		return ""
+		return sent{}, false
 	}
 	ids := strings.Join(append(r.Header.Values("References"), r.Header.Values("In-Reply-To")...), " ")
-	if id := r.ourID(ids); id != "" {
-		return id
+	if s, found := r.ourID(ids); found {
+		return s, true
 	}
 	for _, p := range r.Parts {
 		if p.Type == "message/rfc822" || p.Type == "text/rfc822-headers" || p.Type == "message/global" {
-			if id := r.ourID(string(p.Content[:min(len(p.Content), 64<<10)])); id != "" {
-				return id
+			if s, found := r.ourID(string(p.Content[:min(len(p.Content), 64<<10)])); found {
+				return s, true
 			}
 		}
 	}
-	return ""
+	return sent{}, false
 }
 
-func (r reading) ourID(text string) string {
+func (r reading) ourID(text string) (sent, bool) {
 	for _, match := range messageID.FindAllStringSubmatch(text, 50) {
-		if strings.EqualFold(match[2], r.ours.Domain) {
-			campaign, _, dotted := strings.Cut(match[1], ".")
-			if dotted {
-				return campaign
-			}
+		campaign, key, dotted := strings.Cut(match[1], ".")
+		if !dotted || !strings.EqualFold(match[2], r.ours.Domain) {
+			continue
 		}
+		s := sent{campaign: campaign}
+		parsed, err := consent.ParseKey(key)
+		s.key, s.keyed = parsed, err == nil
+		return s, true
 	}
-	return ""
+	return sent{}, false
 }
 
 // What the unsubscribe buttons of mail programs write. The quoted subject is
