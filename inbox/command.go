@@ -77,7 +77,7 @@ func (l language) withoutCourtesy(words []string) []string {
 // bare is the pattern without them.
 func (l language) bare(p pattern) pattern {
 	p.elements = slices.DeleteFunc(slices.Clone(p.elements), func(e element) bool {
-		return !e.gap && slices.ContainsFunc(e.words, l.polite)
+		return !e.gap && !e.end && slices.ContainsFunc(e.words, l.polite)
 	})
 	return p
 }
@@ -95,7 +95,7 @@ func (p pattern) isCommand(words []string) bool {
 		return false
 	}
 	for i, e := range p.elements {
-		if e.gap || !e.matches(words[i]) && !(len(words) <= 2 && e.nearly(words[i])) {
+		if e.gap || e.end || !e.matches(words[i]) && !(len(words) <= 2 && e.nearly(words[i])) {
 			return false
 		}
 	}

@@ -25,10 +25,11 @@ type pattern struct {
 	elements []element
 }
 
-// element is one place in a pattern: one of some words, or a gap of up to
-// maxGap words.
+// element is one place in a pattern: one of some words, a gap of up to
+// maxGap words, or the end of the sentence.
 type element struct {
 	gap   bool
+	end   bool     // of the sentence
 	words []string // "abonn*" is any word that begins so
 }
 
@@ -83,8 +84,8 @@ func readLanguage(code, text string) (language, error) {
 func readPattern(line string) pattern {
 	p := pattern{source: line}
 	for _, field := range strings.Fields(line) {
-		if field == "..." {
-			p.elements = append(p.elements, element{gap: true})
+		if field == "..." || field == "$" {
+			p.elements = append(p.elements, element{gap: field == "...", end: field == "$"})
 			continue
 		}
 		p.elements = append(p.elements, readElements(field)...)
@@ -139,6 +140,9 @@ func matchesAt(elements []element, words []string) bool {
 			}
 		}
 		return false
+	}
+	if elements[0].end {
+		return len(words) == 0
 	}
 	return len(words) > 0 && elements[0].matches(words[0]) && matchesAt(elements[1:], words[1:])
 }
