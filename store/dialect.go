@@ -110,6 +110,15 @@ func Full(err error) bool {
 	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL
 }
 
+// text gives a query as the engine reads it fastest. To SQLite $1 is a name,
+// looked up in a list that grows with every parameter; ?1 is a number.
+func (d dialect) text(query string) string {
+	if d.sqlite() {
+		return strings.ReplaceAll(query, "$", "?")
+	}
+	return query
+}
+
 func (d dialect) sqlite() bool { return d.name == sqliteDialect.name }
 
 // settle makes what was deleted leave the files: SQLite's log is written back

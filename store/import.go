@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"heed/consent"
@@ -21,19 +19,19 @@ func (t *tx) importChunk(ctx context.Context, chunk []incoming, source string) (
 	if err != nil {
 		return counted, err
 	}
+	changes, err := t.upsertAll(ctx, chunk, held)
+	if err != nil {
+		return counted, err
+	}
 	var acts []act
-	for _, one := range chunk {
-		said, refused := firstYeses(held[one.key].state, one, source)
-		if held[one.key].state.Erased != 0 {
+	for i, one := range chunk {
+		if changes[i] == barred {
 			counted.KeptOut++ // an erased person is not stored again by anybody but themselves
 			continue
 		}
-		change, err := t.upsert(ctx, one, held[one.key])
-		if err != nil {
-			return counted, err
-		}
+		said, refused := firstYeses(held[one.key].state, one, source)
 		acts = append(acts, said...)
-		count(&counted, change, len(said) > 0, refused)
+		count(&counted, changes[i], len(said) > 0, refused)
 	}
 	for len(acts) > 0 { // no transaction part appends more than 500 rows at a time
 		n := min(len(acts), 500)
@@ -109,81 +107,122 @@ const (
 	unchanged change = iota
 	added
 	updated
+	barred // nothing stored: the person was erased
 )
 
-// upsert stores the person's details. Empty columns leave what is stored.
-func (t *tx) upsert(ctx context.Context, one incoming, who *standing) (change, error) {
-	attrs, err := json.Marshal(one.Attrs)
-	if err != nil {
-		return unchanged, err
+// upsertAll stores the details of a chunk: whoever is new in a few large
+// statements, whoever is known one by one.
+func (t *tx) upsertAll(ctx context.Context, chunk []incoming, held map[consent.Key]*standing) ([]change, error) {
+	changes := make([]change, len(chunk))
+	var fresh []incoming
+	for i, one := range chunk {
+		switch who := held[one.key]; {
+		case who.state.Erased != 0:
+			changes[i] = barred
+		case who.subject == "":
+			changes[i] = added
+			who.subject = newSubject()
+			fresh = append(fresh, one)
+		default:
+			done, err := t.update(ctx, one)
+			if err != nil {
+				return nil, fmt.Errorf("storing a person: %w", err)
+			}
+			changes[i] = done
+		}
 	}
-	if len(one.Attrs) == 0 {
-		attrs = []byte("{}")
-	}
-	done := unchanged
-	var id int64
-	if who.subject == "" {
-		id, done, err = t.addPerson(ctx, one, who, string(attrs))
-	} else {
-		id, done, err = t.updatePerson(ctx, one, string(attrs))
-	}
-	if err != nil {
-		return done, fmt.Errorf("storing a person: %w", err)
-	}
-	linked, err := t.linkPerson(ctx, id, one)
-	if err != nil {
-		return done, fmt.Errorf("storing what a person holds: %w", err)
-	}
-	if linked && done == unchanged {
-		done = updated
-	}
-	return done, nil
+	return changes, t.addPeople(ctx, fresh, held)
 }
 
-func (t *tx) addPerson(ctx context.Context, one incoming, who *standing, attrs string) (int64, change, error) {
-	id, err := t.take(ctx, "person", 1)
-	if err != nil {
-		return 0, unchanged, err
+func (t *tx) addPeople(ctx context.Context, fresh []incoming, held map[consent.Key]*standing) error {
+	if len(fresh) == 0 {
+		return nil
 	}
-	who.subject = newSubject()
-	_, err = t.exec(ctx, `INSERT INTO person (id, subject, address, email, first_name, last_name, company, language, time_zone, attrs, created, updated)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)`, id, who.subject, one.key.String(), one.Email, one.FirstName,
-		one.LastName, one.Company, one.Language, one.TimeZone, attrs, t.now.UnixMicro())
-	return id, added, err
+	id, err := t.take(ctx, "person", len(fresh))
+	if err != nil {
+		return err
+	}
+	var people, holdings, ids []any
+	now := t.now.UnixMicro()
+	for _, one := range fresh {
+		people = append(people, id, held[one.key].subject, one.key.String(), one.Email, one.FirstName, one.LastName, one.Company,
+			one.Language, one.TimeZone, attrText(one.Attrs), now, now)
+		for _, service := range one.services {
+			holdings = append(holdings, service, id)
+		}
+		if one.ExternalID != "" {
+			ids = append(ids, one.ExternalID, id)
+		}
+		id++
+	}
+	if _, err := t.exec(ctx, `INSERT INTO person (id, subject, address, email, first_name, last_name, company, language, time_zone, attrs, created, updated)
+		VALUES `+rows(len(fresh), 12, 1), people...); err != nil {
+		return fmt.Errorf("storing people: %w", err)
+	}
+	_, err = t.linkPeople(ctx, holdings, ids)
+	return err
 }
 
-func (t *tx) updatePerson(ctx context.Context, one incoming, attrs string) (int64, change, error) {
-	var id int64
-	err := t.QueryRowContext(ctx, `UPDATE person SET
+// linkPeople notes services and external ids; what is already there stays.
+func (t *tx) linkPeople(ctx context.Context, holdings, ids []any) (changed bool, err error) {
+	for _, one := range []struct {
+		into   string
+		values []any
+	}{{`holding (service, person)`, holdings}, {`external_id (id, person)`, ids}} {
+		if len(one.values) == 0 {
+			continue
+		}
+		n, err := t.exec(ctx, `INSERT INTO `+one.into+` VALUES `+rows(len(one.values)/2, 2, 1)+` ON CONFLICT DO NOTHING`, one.values...)
+		if err != nil {
+			return false, fmt.Errorf("storing what people hold: %w", err)
+		}
+		changed = changed || n > 0
+	}
+	return changed, nil
+}
+
+func attrText(attrs map[string]string) string {
+	if len(attrs) == 0 {
+		return "{}"
+	}
+	text, _ := json.Marshal(attrs) // strings always can be written
+	return string(text)
+}
+
+// update stores the details of somebody known. Empty columns leave what is
+// stored.
+func (t *tx) update(ctx context.Context, one incoming) (change, error) {
+	result, err := t.exec(ctx, `UPDATE person SET
 		first_name = CASE WHEN $2 = '' THEN first_name ELSE $2 END, last_name = CASE WHEN $3 = '' THEN last_name ELSE $3 END,
 		company = CASE WHEN $4 = '' THEN company ELSE $4 END, language = CASE WHEN $5 = '' THEN language ELSE $5 END,
 		time_zone = CASE WHEN $6 = '' THEN time_zone ELSE $6 END, attrs = CASE WHEN $7 = '{}' THEN attrs ELSE $7 END, updated = $8
 		WHERE address = $1 AND (($2 <> '' AND first_name <> $2) OR ($3 <> '' AND last_name <> $3) OR ($4 <> '' AND company <> $4)
-		OR ($5 <> '' AND language <> $5) OR ($6 <> '' AND time_zone <> $6) OR ($7 <> '{}' AND attrs <> $7)) RETURNING id`,
-		one.key.String(), one.FirstName, one.LastName, one.Company, one.Language, one.TimeZone, attrs, t.now.UnixMicro()).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, unchanged, nil
+		OR ($5 <> '' AND language <> $5) OR ($6 <> '' AND time_zone <> $6) OR ($7 <> '{}' AND attrs <> $7))`,
+		one.key.String(), one.FirstName, one.LastName, one.Company, one.Language, one.TimeZone, attrText(one.Attrs), t.now.UnixMicro())
+	if err != nil {
+		return unchanged, err
 	}
-	return id, updated, err
+	linked, err := t.linkKnown(ctx, one)
+	if err != nil || result == 0 && !linked {
+		return unchanged, err
+	}
+	return updated, nil
 }
 
-// linkPerson notes external ids and services; what is already there stays.
-func (t *tx) linkPerson(ctx context.Context, id int64, one incoming) (changed bool, err error) {
-	if id == 0 {
-		if err := t.QueryRowContext(ctx, `SELECT id FROM person WHERE address = $1`, one.key.String()).Scan(&id); err != nil {
-			return false, err
-		}
+func (t *tx) linkKnown(ctx context.Context, one incoming) (bool, error) {
+	if len(one.services) == 0 && one.ExternalID == "" {
+		return false, nil
 	}
+	var id int64
+	if err := t.QueryRowContext(ctx, `SELECT id FROM person WHERE address = $1`, one.key.String()).Scan(&id); err != nil {
+		return false, err
+	}
+	var holdings, ids []any
 	for _, service := range one.services {
-		n, err := t.exec(ctx, `INSERT INTO holding (service, person) VALUES ($1, $2) ON CONFLICT DO NOTHING`, service, id)
-		if err != nil {
-			return false, err
-		}
-		changed = changed || n > 0
+		holdings = append(holdings, service, id)
 	}
-	if one.ExternalID == "" {
-		return changed, nil
+	if one.ExternalID != "" {
+		ids = append(ids, one.ExternalID, id)
 	}
-	n, err := t.exec(ctx, `INSERT INTO external_id (id, person) VALUES ($1, $2) ON CONFLICT DO NOTHING`, one.ExternalID, id)
-	return changed || n > 0, err
+	return t.linkPeople(ctx, holdings, ids)
 }

@@ -148,19 +148,35 @@ func openPeople(ctx context.Context, path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// personKey gives the key of one holder, making it where make is set.
-func (k Keys) personKey(ctx context.Context, holder string, create bool) ([]byte, error) {
-	if create {
+// personKeys gives the key of each holder, making those that are missing in one
+// transaction.
+func (k Keys) personKeys(ctx context.Context, holders []string) (map[string][]byte, error) {
+	keys := make(map[string][]byte, len(holders))
+	var values, names []any
+	for _, one := range holders {
 		fresh := make([]byte, 32)
 		rand.Read(fresh)
-		_, err := k.people.ExecContext(ctx, `INSERT INTO person_key (holder, secret) VALUES ($1, $2) ON CONFLICT DO NOTHING`, holder, fresh)
-		if err != nil {
-			return nil, fmt.Errorf("making a person key: %w", err)
-		}
+		values = append(values, one, fresh)
+		names = append(names, one)
 	}
-	var raw []byte
-	err := k.people.QueryRowContext(ctx, `SELECT secret FROM person_key WHERE holder = $1`, holder).Scan(&raw)
-	return raw, err
+	if _, err := k.people.ExecContext(ctx, sqliteDialect.text(`INSERT INTO person_key (holder, secret) VALUES `+rows(len(holders), 2, 1)+
+		` ON CONFLICT DO NOTHING`), values...); err != nil {
+		return nil, fmt.Errorf("making person keys: %w", err)
+	}
+	found, err := k.people.QueryContext(ctx, sqliteDialect.text(`SELECT holder, secret FROM person_key WHERE holder IN (`+list(len(holders), 1)+`)`), names...)
+	if err != nil {
+		return nil, fmt.Errorf("reading person keys: %w", err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var name string
+		var secret []byte
+		if err := found.Scan(&name, &secret); err != nil {
+			return nil, err
+		}
+		keys[name] = secret
+	}
+	return keys, found.Err()
 }
 
 // forget makes a holder's evidence unreadable for ever.
@@ -174,15 +190,7 @@ func (k Keys) forget(ctx context.Context, holders ...string) error {
 	return err
 }
 
-// seal encrypts evidence for its holder.
-func (k Keys) seal(ctx context.Context, holder, evidence string) (string, error) {
-	key, err := k.personKey(ctx, holder, true)
-	if err != nil {
-		return "", err
-	}
-	return sealWith(key, evidence)
-}
-
+// sealWith encrypts evidence under a person's key.
 func sealWith(key []byte, evidence string) (string, error) {
 	aead, err := newAEAD(key)
 	if err != nil {
@@ -191,23 +199,6 @@ func sealWith(key []byte, evidence string) (string, error) {
 	nonce := make([]byte, aead.NonceSize())
 	rand.Read(nonce)
 	return base64.StdEncoding.EncodeToString(aead.Seal(nonce, nonce, []byte(evidence), nil)), nil
-}
-
-func (k Keys) unseal(ctx context.Context, holder, sealed string) (string, error) {
-	key, err := k.personKey(ctx, holder, false)
-	if err != nil {
-		return "", fmt.Errorf("the key of this evidence is gone: %w", err)
-	}
-	aead, err := newAEAD(key)
-	if err != nil {
-		return "", err
-	}
-	raw, err := base64.StdEncoding.DecodeString(sealed)
-	if err != nil || len(raw) < aead.NonceSize() {
-		return "", errors.New("evidence is damaged")
-	}
-	plain, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], nil)
-	return string(plain), err
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {

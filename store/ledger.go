@@ -104,6 +104,7 @@ func (t *tx) record(ctx context.Context, held map[consent.Key]*standing, acts []
 	}
 	first = seq + 1
 	values := make([]any, 0, 14*len(acts))
+	var noes []consent.Entry
 	for i, a := range acts {
 		seq++
 		e := t.entry(a, seq, held[a.key].subject, sealed[i])
@@ -113,9 +114,15 @@ func (t *tx) record(ctx context.Context, held map[consent.Key]*standing, acts []
 		previous, _ := hex.DecodeString(head)
 		head = hex.EncodeToString(e.Hash(previous))
 		values = append(values, entryValues(e, head)...)
+		if keeps(e) {
+			noes = append(noes, e)
+		}
 		held[a.key].state, held[a.key].dirty = held[a.key].state.With(e), true
 	}
-	return first, t.writeLedger(ctx, len(acts), values, first, sealed, acts, held, seq, head)
+	if err := t.writeLedger(ctx, len(acts), values, first, sealed, acts, held, seq, head); err != nil {
+		return 0, err
+	}
+	return first, t.follow(ctx, noes)
 }
 
 func (t *tx) writeLedger(ctx context.Context, n int, values []any, first int64, sealed []string, acts []act,
@@ -124,12 +131,14 @@ func (t *tx) writeLedger(ctx context.Context, n int, values []any, first int64, 
 		policy, policy_hash, authenticated, evidence, hash) VALUES `+rows(n, 14, 1), values...); err != nil {
 		return fmt.Errorf("appending to the ledger: %w", err)
 	}
+	var annex []any
 	for i, text := range sealed {
-		if text == "" {
-			continue
+		if text != "" {
+			annex = append(annex, first+int64(i), holder(acts[i].key, held[acts[i].key]), text)
 		}
-		if _, err := t.exec(ctx, `INSERT INTO annex (seq, holder, sealed) VALUES ($1, $2, $3)`,
-			first+int64(i), holder(acts[i].key, held[acts[i].key]), text); err != nil {
+	}
+	if n := len(annex) / 3; n > 0 {
+		if _, err := t.exec(ctx, `INSERT INTO annex (seq, holder, sealed) VALUES `+rows(n, 3, 1), annex...); err != nil {
 			return fmt.Errorf("keeping evidence: %w", err)
 		}
 	}
@@ -158,28 +167,29 @@ func (t *tx) writeStates(ctx context.Context, held map[consent.Key]*standing) er
 	return nil
 }
 
-// sealAll encrypts the evidence of each act. One key serves a holder, so it is
-// fetched once for each.
+// sealAll encrypts the evidence of each act under its holder's key.
 func (t *tx) sealAll(ctx context.Context, held map[consent.Key]*standing, acts []act) ([]string, error) {
 	sealed := make([]string, len(acts))
-	keys := map[string][]byte{}
+	var holders []string
+	for _, a := range acts {
+		if a.evidence != "" {
+			holders = append(holders, holder(a.key, held[a.key]))
+		}
+	}
+	if len(holders) == 0 {
+		return sealed, nil
+	}
+	keys, err := t.s.keys.personKeys(ctx, holders)
+	if err != nil {
+		return nil, err
+	}
 	for i, a := range acts {
 		if a.evidence == "" {
 			continue
 		}
-		who := holder(a.key, held[a.key])
-		if keys[who] == nil {
-			key, err := t.s.keys.personKey(ctx, who, true)
-			if err != nil {
-				return nil, err
-			}
-			keys[who] = key
-		}
-		text, err := sealWith(keys[who], a.evidence)
-		if err != nil {
+		if sealed[i], err = sealWith(keys[holder(a.key, held[a.key])], a.evidence); err != nil {
 			return nil, fmt.Errorf("sealing evidence: %w", err)
 		}
-		sealed[i] = text
 	}
 	return sealed, nil
 }

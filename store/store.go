@@ -25,11 +25,14 @@ import (
 
 // Options says where the truth lies.
 type Options struct {
-	URL    string // sqlite:PATH or postgres://…
-	Keys   string // folder of the pepper, the link keys and the person keys
-	Policy consent.PolicyVersion
-	Limits consent.Policy
-	Now    func() time.Time // nil: time.Now
+	URL  string // sqlite:PATH or postgres://…
+	Keys string // folder of the pepper, the link keys and the person keys
+	// Journal is the file of the second record of opt-outs and erasures; empty:
+	// none is kept, and a restored database cannot know what it has forgotten.
+	Journal string
+	Policy  consent.PolicyVersion
+	Limits  consent.Policy
+	Now     func() time.Time // nil: time.Now
 }
 
 // Store is an open database with its keys. It may be used from many
@@ -38,6 +41,8 @@ type Store struct {
 	write, read *sql.DB
 	d           dialect
 	keys        Keys
+	journal     *journal
+	replayed    int
 	policy      consent.PolicyVersion
 	limits      consent.Policy
 	now         func() time.Time
@@ -76,12 +81,26 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 		return err
 	}
 	s.keys = keys
-	return s.matchKeys(ctx)
+	if err := s.matchKeys(ctx); err != nil {
+		return err
+	}
+	if s.journal, err = openJournal(o.Journal); err != nil {
+		return err
+	}
+	s.replayed, err = s.catchUp(ctx)
+	return err
 }
+
+// Replayed tells how many opt-outs and erasures the journal had and the
+// database had forgotten when it was opened.
+func (s *Store) Replayed() int { return s.replayed }
 
 // Close releases the database.
 func (s *Store) Close() error {
 	s.keys.close()
+	if s.journal != nil {
+		s.journal.file.Close()
+	}
 	if s.read != s.write {
 		s.read.Close()
 	}
@@ -162,11 +181,21 @@ func (s *Store) once(ctx context.Context, step func(*tx) error) error {
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	result, err := t.ExecContext(ctx, query, args...)
+	result, err := t.ExecContext(ctx, t.s.d.text(query), args...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+// QueryContext runs a query in the engine's own notation.
+func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.Tx.QueryContext(ctx, t.s.d.text(query), args...)
+}
+
+// QueryRowContext runs a query for one row in the engine's own notation.
+func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.Tx.QueryRowContext(ctx, t.s.d.text(query), args...)
 }
 
 // take hands out n numbers of a counter and gives the first.

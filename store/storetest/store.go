@@ -29,7 +29,8 @@ func OpenPostgres(t testing.TB) *store.Store {
 
 func open(t testing.TB, url string) *store.Store {
 	s, err := store.Open(context.Background(), store.Options{URL: url, Keys: filepath.Join(t.TempDir(), "keys"),
-		Policy: consent.NewPolicyVersion("2026-01", []byte("the policy")), Limits: consent.Policy{AlertCap: 4}})
+		Journal: filepath.Join(t.TempDir(), "journal"),
+		Policy:  consent.NewPolicyVersion("2026-01", []byte("the policy")), Limits: consent.Policy{AlertCap: 4}})
 	if err != nil {
 		t.Fatal(err)
 	}
