@@ -1,0 +1,138 @@
+package consent
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func entry(scope Scope, choice Choice, via Via, minute int) Entry {
+	at := start.Add(time.Duration(minute) * time.Minute)
+	return Entry{Scope: scope, Choice: choice, Via: via, Received: at, Recorded: at}
+}
+
+func TestDecideNewsletter(t *testing.T) {
+	topic := TopicScope(1)
+	tests := []struct {
+		name    string
+		entries []Entry
+		want    Reason
+	}{
+		{"nothing on record", nil, NoConsent},
+		{"a first yes by import", []Entry{entry(topic, In, ViaImport, 1)}, ""},
+		{"yes to all marketing, no topic chosen", []Entry{entry(ScopeMarketing, In, ViaImport, 1)}, ""},
+		{"yes to another topic", []Entry{entry(TopicScope(2), In, ViaImport, 1)}, NoConsent},
+		{"no to the topic", []Entry{entry(topic, In, ViaImport, 1), entry(topic, Out, ViaOneClick, 2)}, OptedOut},
+		{"no to everything", []Entry{entry(topic, In, ViaImport, 1), entry(ScopeMarketing, Out, ViaMail, 2)}, OptedOut},
+		{"a later import", []Entry{entry(topic, Out, ViaPage, 1), entry(topic, In, ViaImport, 2)}, OptedOut},
+		{"a later import of a topic after a no to everything", []Entry{entry(ScopeMarketing, Out, ViaPage, 1), entry(topic, In, ViaImport, 2)}, OptedOut},
+		{"staff cannot", []Entry{entry(topic, Out, ViaPage, 1), entry(topic, In, ViaStaff, 2), entry(topic, In, ViaAPI, 3)}, OptedOut},
+		{"their own yes after a no", []Entry{entry(topic, Out, ViaPage, 1), entry(topic, In, ViaConfirmed, 2)}, ""},
+		{"their own yes to one topic after a no to everything", []Entry{entry(ScopeMarketing, Out, ViaPage, 1), entry(topic, In, ViaPage, 2)}, ""},
+		{"a yes that came earlier but is recorded later", []Entry{entry(topic, Out, ViaPage, 5), entry(topic, In, ViaPage, 2)}, OptedOut},
+		{"a tie", []Entry{entry(topic, In, ViaPage, 5), entry(topic, Out, ViaPage, 5)}, OptedOut},
+		{"a tie the other way round", []Entry{entry(topic, Out, ViaPage, 5), entry(topic, In, ViaPage, 5)}, OptedOut},
+		{"on hold", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeHold, Set, ViaMail, 2)}, OnHold},
+		{"hold lifted", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeHold, Set, ViaMail, 2), entry(ScopeHold, Lift, ViaStaff, 3)}, ""},
+		{"suppressed", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeSuppressed, Set, ViaImport, 2)}, Suppressed},
+		{"one strike", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeStrike, Set, ViaBounce, 2)}, ""},
+		{"two strikes within a day", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeStrike, Set, ViaBounce, 2), entry(ScopeStrike, Set, ViaBounce, 60)}, ""},
+		{"two strikes a day apart", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeStrike, Set, ViaBounce, 2), entry(ScopeStrike, Set, ViaBounce, 2+24*60)}, DeadAddress},
+		{"erased", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeErased, Set, ViaConfirmed, 2)}, Erased},
+		{"erased and imported again", []Entry{entry(ScopeErased, Set, ViaConfirmed, 2), entry(topic, In, ViaImport, 3)}, Erased},
+		{"erased and back by their own act", []Entry{entry(ScopeErased, Set, ViaConfirmed, 2), entry(topic, In, ViaConfirmed, 3)}, ""},
+		{"restricted", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeRestricted, Set, ViaStaff, 2)}, Restricted},
+	}
+	for _, tt := range tests {
+		got := Decide(Person{State: Fold(tt.entries)}, Message{Class: Newsletter, Topic: 1}, Policy{})
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestDecideOthers(t *testing.T) {
+	out := Fold([]Entry{entry(ScopePartner, In, ViaPage, 1), entry(ScopeMarketing, Out, ViaPage, 2), entry(ScopeHold, Set, ViaMail, 3)})
+	tests := []struct {
+		name string
+		p    Person
+		m    Message
+		want Reason
+	}{
+		{"an alert goes to a holder who opted out", Person{State: out, Holds: true}, Message{Class: Alert}, ""},
+		{"an alert goes to no stranger", Person{}, Message{Class: Alert}, NoConsent},
+		{"alerts stay rare", Person{Holds: true, Received: 4}, Message{Class: Alert}, Capped},
+		{"no alert to the erased", Person{State: State{Erased: 1}, Holds: true}, Message{Class: Alert}, Erased},
+		{"no alert to the restricted", Person{State: State{Restricted: 1}, Holds: true}, Message{Class: Alert}, Restricted},
+		{"a no to everything covers partner offers", Person{State: out}, Message{Class: PartnerOffer}, OptedOut},
+		{"partner offers need their own yes", Person{State: Fold([]Entry{entry(ScopeMarketing, In, ViaPage, 1)})}, Message{Class: PartnerOffer}, NoConsent},
+		{"an unknown class is never sent", Person{Holds: true}, Message{Class: "surprise"}, PolicyReason},
+	}
+	for _, tt := range tests {
+		if got := Decide(tt.p, tt.m, Policy{AlertCap: 4}); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestOnlyTheirOwnActTurnsANoIntoAYes draws histories and checks every step.
+func TestOnlyTheirOwnActTurnsANoIntoAYes(t *testing.T) {
+	scopes := []Scope{ScopeMarketing, ScopePartner, ScopeSharing, TopicScope(1), TopicScope(2)}
+	ways := []Via{ViaPage, ViaOneClick, ViaMail, ViaConfirmed, ViaAPI, ViaImport, ViaStaff, ViaBounce, ViaSpamReport, ViaSystem}
+	messages := []Message{{Class: Newsletter, Topic: 1}, {Class: Newsletter, Topic: 2}, {Class: PartnerOffer}}
+	rapid.Check(t, func(t *rapid.T) {
+		var s State
+		refused := map[int]bool{}
+		for range rapid.IntRange(1, 20).Draw(t, "length") {
+			e := entry(rapid.SampledFrom(scopes).Draw(t, "scope"), rapid.SampledFrom([]Choice{In, Out}).Draw(t, "choice"),
+				rapid.SampledFrom(ways).Draw(t, "via"), rapid.IntRange(0, 50).Draw(t, "minute"))
+			s = s.With(e)
+			for i, m := range messages {
+				reason := Decide(Person{State: s}, m, Policy{})
+				if refused[i] && reason == "" && !(e.Choice == In && e.Via.Own()) {
+					t.Fatalf("%+v turned a no to %+v into a yes", e, m)
+				}
+				refused[i] = reason == OptedOut || refused[i] && reason != ""
+			}
+		}
+		again, err := DecodeState(s.Encode())
+		if err != nil || again.Encode() != s.Encode() {
+			t.Fatalf("state %+v does not survive writing: %v", s, err)
+		}
+	})
+}
+
+func TestDue(t *testing.T) {
+	for _, tt := range []struct{ received, due string }{
+		{"2026-01-15", "2026-02-15"}, {"2026-01-31", "2026-02-28"}, {"2028-01-31", "2028-02-29"}, {"2026-12-31", "2027-01-31"}, {"2026-03-31", "2026-04-30"},
+	} {
+		received, _ := time.Parse(time.DateOnly, tt.received)
+		if got := Due(received).Format(time.DateOnly); got != tt.due {
+			t.Errorf("received %s: due %s, want %s", tt.received, got, tt.due)
+		}
+	}
+}
+
+func TestLedgerHashCoversEveryField(t *testing.T) {
+	base := entry(ScopeMarketing, Out, ViaPage, 1)
+	first := string(base.Hash([]byte("before")))
+	for name, change := range map[string]func(*Entry){
+		"seq": func(e *Entry) { e.Seq++ }, "address": func(e *Entry) { e.Address[10]++ }, "subject": func(e *Entry) { e.Subject = "x" },
+		"scope": func(e *Entry) { e.Scope = ScopePartner }, "choice": func(e *Entry) { e.Choice = In }, "via": func(e *Entry) { e.Via = ViaMail },
+		"received": func(e *Entry) { e.Received = e.Received.Add(time.Microsecond) }, "recorded": func(e *Entry) { e.Recorded = e.Recorded.Add(time.Microsecond) },
+		"source": func(e *Entry) { e.Source = "x" }, "policy": func(e *Entry) { e.PolicyID = "x" }, "policy hash": func(e *Entry) { e.PolicyHash = []byte{1} },
+		"authenticated": func(e *Entry) { e.Authenticated = true }, "evidence": func(e *Entry) { e.Evidence = []byte{1} },
+	} {
+		changed := base
+		change(&changed)
+		if string(changed.Hash([]byte("before"))) == first {
+			t.Errorf("the hash does not cover %s", name)
+		}
+	}
+	if string(base.Hash([]byte("other"))) == first {
+		t.Error("the hash does not cover the row before")
+	}
+}
