@@ -1,0 +1,82 @@
+package web_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"heed/consent"
+	"heed/store/storetest"
+	"heed/web"
+)
+
+// browser starts Chromium for one test, with a profile of its own.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	storetest.Need(t, "chromium")
+	options := chromedp.DefaultExecAllocatorOptions[:]
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Chromium refuses its sandbox to root
+	}
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, stop = chromedp.NewContext(ctx)
+	t.Cleanup(stop)
+	ctx, stop = context.WithTimeout(ctx, 20*time.Second)
+	t.Cleanup(stop)
+	return ctx
+}
+
+// TestInABrowser: the policy lets the style and the form through, opening the
+// page changes nothing, and the button does what it says.
+func TestInABrowser(t *testing.T) {
+	ctx := browser(t)
+	b := newBench(t, func(o *web.Options) { o.PublicURL = "http://localhost" })
+	token := b.optOutLink("ann@example.com")
+	before := b.rows()
+	colour := read(t, ctx, chromedp.Evaluate[string](`getComputedStyle(document.querySelector("button")).backgroundColor`),
+		chromedp.Navigate(b.server.URL+"/u/"+token), chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS("button")))
+	if colour != "rgb(11, 92, 138)" {
+		t.Errorf("the button is %s: the style sheet was not let through", colour)
+	}
+	if b.rows() != before {
+		t.Error("opening the page changed the ledger")
+	}
+	body := read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button")))
+	if mark := b.state("ann@example.com").Topics[1]; mark.Choice != consent.Out || mark.Via != consent.ViaPage {
+		t.Errorf("the button recorded %+v; the page says %s", mark, body)
+	}
+	if !contains(body, "Done. It took effect at") {
+		t.Errorf("the page says %s", body)
+	}
+}
+
+// read does the steps and gives what is then on the page.
+func read(t *testing.T, ctx context.Context, what chromedp.Action[string], steps ...chromedp.Action[chromedp.Void]) string {
+	t.Helper()
+	for i, step := range steps {
+		if err := chromedp.Do(ctx, step); err != nil {
+			t.Fatalf("step %d: %v", i+1, err)
+		}
+	}
+	text, err := chromedp.Run(ctx, what)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestChoicesInABrowser presses one of three buttons.
+func TestChoicesInABrowser(t *testing.T) {
+	ctx := browser(t)
+	b := newBench(t, func(o *web.Options) { o.PublicURL = "http://localhost" })
+	body := read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Navigate(b.server.URL+"/p/"+b.link(consent.PurposeChoices, "ann@example.com", 0)),
+		chromedp.Click(chromedp.CSS(`form:has(input[value="topic:events"]) button`)), chromedp.WaitNotPresent(chromedp.CSS("button")))
+	state := b.state("ann@example.com")
+	if state.Topics[2].Choice != consent.Out || state.Topics[1].Choice != consent.In || !contains(body, "Events") {
+		t.Errorf("the state is %s; the page says %s", state.Encode(), body)
+	}
+}

@@ -1,0 +1,88 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+
+	"heed/consent"
+	"heed/templates"
+)
+
+// person is what is known of the one whose link was opened.
+type person struct {
+	state  consent.State
+	lang   string
+	masked string // address with all but its first letter hidden; empty where nobody is stored
+}
+
+// lookWithin bounds what a page reads from the database.
+const lookWithin = 5 * time.Second
+
+// open reads the link in the path. Where it is not whole, not ours or made for
+// another page, it answers 404 with what to do next.
+func (s *Server) open(w http.ResponseWriter, r *http.Request, purposes ...consent.Purpose) (consent.Link, bool) {
+	link, err := s.o.Store.Keys().Links.Open(r.PathValue("token"))
+	if err != nil || !slices.Contains(purposes, link.Purpose) {
+		s.noSuchLink(w, r)
+		return link, false
+	}
+	return link, true
+}
+
+// action is the path that a form on a page of this link posts to.
+func (s *Server) action(page string, r *http.Request) string {
+	return s.prefix + "/" + page + "/" + strings.ToLower(r.PathValue("token"))
+}
+
+func (s *Server) whoIs(r *http.Request, key consent.Key) (person, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), lookWithin)
+	defer cancel()
+	stored, known, err := s.o.Store.PersonByKey(ctx, key)
+	if err != nil {
+		return person{}, err
+	}
+	who := person{lang: accepted(r)}
+	if known {
+		who.state, who.masked = stored.State, templates.Mask(stored.Email)
+		who.lang = spoken(stored.Language, who.lang)
+		return who, nil
+	}
+	who.state, err = s.o.Store.State(ctx, key)
+	return who, err
+}
+
+// languageOf is the language for an answer whose work is done: where it cannot
+// be read any more, the browser's will do.
+func (s *Server) languageOf(r *http.Request, key consent.Key) string {
+	who, err := s.whoIs(r, key)
+	if err != nil {
+		return accepted(r)
+	}
+	return who.lang
+}
+
+// spoken gives a person's language where there are pages in it.
+func spoken(tag, otherwise string) string {
+	base, _, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
+	if slices.Contains(templates.Languages(), base) {
+		return base
+	}
+	return otherwise
+}
+
+// accepted gives the language that a browser asks for, as far as there are
+// pages in it (RFC 9110 §12.5.4).
+func accepted(r *http.Request) string {
+	known := templates.Languages()
+	tags := make([]language.Tag, len(known))
+	for i, one := range known {
+		tags[i] = language.Make(one)
+	}
+	_, index := language.MatchStrings(language.NewMatcher(tags), r.Header.Get("Accept-Language"))
+	return known[index]
+}
