@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"heed/consent"
@@ -111,5 +110,6 @@ func masked(email string) string {
 	return templates.Mask(email)
 }
 
-// reference is the number under which staff find the case.
-func reference(c store.Case) string { return strconv.FormatInt(c.ID, 10) }
+// reference is the number under which staff find the case, as in the mails
+// about it.
+func reference(c store.Case) string { return fmt.Sprintf("H-%d", c.ID) }

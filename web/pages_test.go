@@ -104,7 +104,7 @@ func (b *bench) theCase(id int64) store.Case {
 func TestConfirm(t *testing.T) {
 	b := newBench(t)
 	c, path := b.erasure()
-	b.ask("GET", path, "", "").wants(t, 200, "Delete my data?", "a••@example.com", `action="/news`+path+`"`, "Reference: 1")
+	b.ask("GET", path, "", "").wants(t, 200, "Delete my data?", "a••@example.com", `action="/news`+path+`"`, "Reference: H-1")
 	b.ask("HEAD", path, "", "").wants(t, 200)
 	b.ask("GET", path+"?confirm=delete", "", "").wants(t, 200)
 	b.ask("POST", path, urlencoded, "List-Unsubscribe=One-Click").wants(t, 400, "<button")
@@ -112,7 +112,7 @@ func TestConfirm(t *testing.T) {
 	if state := b.theCase(c.ID).State; state != consent.CaseWaiting {
 		t.Fatalf("the case is %s before anybody confirmed it", state)
 	}
-	b.ask("POST", path, urlencoded, "confirm=delete").wants(t, 200, "Your data is being deleted", "Reference: 1")
+	b.ask("POST", path, urlencoded, "confirm=delete").wants(t, 200, "Your data is being deleted", "Reference: H-1")
 	if got := b.theCase(c.ID); got.State != consent.CaseConfirmed || got.Identity != consent.IdentityConfirmed {
 		t.Fatalf("the case is %s, %s", got.State, got.Identity)
 	}
@@ -121,7 +121,7 @@ func TestConfirm(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := b.ask("GET", path, "", "")
-	after.wants(t, 200, "There is nothing more to do", "Reference: 1")
+	after.wants(t, 200, "There is nothing more to do", "Reference: H-1")
 	if contains(after.body, "<button") || contains(after.body, "@example.com") {
 		t.Error("a closed case has a button or an address")
 	}
