@@ -128,6 +128,9 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 		f.Outcome, k, err = t.bounce(ctx, m)
 	case consent.KindSpamReport:
 		f.Outcome, k, err = t.spamReport(ctx, m)
+		if f = f.stopping(k.key); f.Outcome == "case" {
+			f.Folder = "Review"
+		}
 	case consent.KindAutoReply:
 	case consent.KindUnsubscribe, consent.KindObjection, consent.KindPreference:
 		if known {
@@ -206,7 +209,8 @@ func evidence(m Inbound) string {
 func (t *tx) spamReport(ctx context.Context, m Inbound) (string, kept, error) {
 	l := m.Request.Link
 	if l == nil {
-		return "no_action", kept{}, nil
+		id, err := t.addCase(ctx, m, Case{Identity: consent.IdentityUnknown}, false)
+		return "case", kept{caseNo: id}, err
 	}
 	held, err := t.lockKeys(ctx, []consent.Key{l.Address})
 	if err != nil {

@@ -242,5 +242,5 @@ func (t *tx) verifyAlerts(ctx context.Context, v *Invariant) error {
 // verifyReplies: no mail that must not be answered led to a question.
 func (t *tx) verifyReplies(ctx context.Context, v *Invariant) error {
 	return t.verifyBy(ctx, v, `SELECT count(*) FROM inbound`, `SELECT 'mail ' || i.id FROM inbound i
-		WHERE i.kind IN ('auto-reply', 'bounce', 'arf') AND i.caseno IS NOT NULL`)
+		JOIN privacy_case p ON p.id = i.caseno WHERE i.kind IN ('auto-reply', 'bounce', 'arf') AND p.asked > 0`)
 }
