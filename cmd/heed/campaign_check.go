@@ -1,0 +1,182 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"heed/consent"
+	"heed/store"
+	"heed/templates"
+)
+
+type campaignCheckCommand struct{ one }
+
+// Help tells the exit code and shows an example.
+func (campaignCheckCommand) Help() string {
+	return "Exit code 3 where problems were found.\n\nExample: heed campaign check 12"
+}
+
+// checkView is what a check found.
+type checkView struct {
+	ID       string         `json:"id"`
+	OK       bool           `json:"ok"`
+	Missing  map[string]int `json:"missing"` // by merge field, for how many people
+	Problems []string       `json:"problems"`
+	Warnings []string       `json:"warnings"`
+	Bytes    int            `json:"bytes"` // of the HTML part
+}
+
+// Run looks at content, configuration and the people who would get it.
+func (c *campaignCheckCommand) Run(a *app) error {
+	s, campaign, err := c.open(a)
+	if err != nil {
+		return err
+	}
+	view, err := a.inspect(s, campaign)
+	if err != nil {
+		return err
+	}
+	if err := a.show(view, func() { a.sayCheck(view) }); err != nil || view.OK {
+		return err
+	}
+	return misfit(view)
+}
+
+func (a *app) sayCheck(v checkView) {
+	for _, text := range v.Problems {
+		a.say("problem: %s", text)
+	}
+	for _, text := range v.Warnings {
+		a.say("note: %s", text)
+	}
+	if v.OK {
+		a.say("campaign %s can be sent", v.ID)
+	}
+}
+
+// inspect checks a campaign against its audience of this moment.
+func (a *app) inspect(s *store.Store, campaign store.Campaign) (checkView, error) {
+	v := checkView{ID: decimal(campaign.ID), Missing: map[string]int{}, Problems: []string{}, Warnings: []string{}}
+	conf, err := a.config()
+	if err != nil {
+		return v, err
+	}
+	if err := conf.canSend(); err != nil {
+		v.Problems = append(v.Problems, err.Error())
+		return v, nil
+	}
+	c, err := a.compile(s, campaign)
+	if err != nil {
+		v.Problems = append(v.Problems, err.Error())
+		return v, nil
+	}
+	v.Warnings, v.Bytes = append(v.Warnings, c.words.Warnings()...), c.words.Size()
+	var reached int
+	v.Missing, reached, err = a.missing(s, c)
+	if reached == 0 && err == nil {
+		v.Warnings = append(v.Warnings, "nobody would get it now")
+	}
+	for _, field := range slices.Sorted(maps.Keys(v.Missing)) {
+		v.Problems = append(v.Problems, missingText(field, v.Missing[field]))
+	}
+	v.OK = len(v.Problems) == 0
+	return v, err
+}
+
+func missingText(field string, n int) string {
+	people := fmt.Sprintf("%d people", n)
+	if n == 1 {
+		people = "1 person"
+	}
+	if field == "" {
+		return "the text cannot be rendered for " + people
+	}
+	return fmt.Sprintf("%s is missing for %s and has no default", field, people)
+}
+
+// missing counts, over those who would get it now, whose values are missing.
+func (a *app) missing(s *store.Store, c compiled) (fields map[string]int, reached int, err error) {
+	fields = c.words.Check(func(yield func(templates.Person) bool) {
+		err = s.Estimate(a.ctx, c.Campaign, func(p store.Person, reason consent.Reason) {
+			if reason == "" {
+				reached++
+				yield(personOf(p))
+			}
+		})
+	})
+	return fields, reached, err
+}
+
+func personOf(p store.Person) templates.Person {
+	return templates.Person{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Company: p.Company, Language: p.Language,
+		TimeZone: p.TimeZone, Attr: p.Attrs}
+}
+
+// fit refuses what a check finds wrong. With skip, people for whom a value is
+// missing are left out instead, and counted as unrenderable.
+func (a *app) fit(s *store.Store, campaign store.Campaign, skip bool) error {
+	v, err := a.inspect(s, campaign)
+	if err != nil || v.OK {
+		return err
+	}
+	if skip && len(v.Missing) == len(v.Problems) {
+		a.note("note: %s; they are left out", strings.Join(v.Problems, "; "))
+		return nil
+	}
+	return misfit(v)
+}
+
+func misfit(v checkView) error {
+	hint := "mend the file and store it again with heed campaign new"
+	if len(v.Missing) > 0 {
+		hint = `write a default, such as {{ first_name | default: "there" }}, or leave those people out with --skip-unrenderable`
+	}
+	return found(hint, "campaign %s: %s", v.ID, strings.Join(v.Problems, "; "))
+}
+
+type campaignAudienceCommand struct{ one }
+
+// Help shows an example.
+func (campaignAudienceCommand) Help() string { return "Example: heed campaign audience 12" }
+
+// audienceView counts who would get a campaign.
+type audienceView struct {
+	Audience int                    `json:"audience"`
+	WillGet  int                    `json:"will_get"`
+	Skipped  map[consent.Reason]int `json:"skipped"`
+}
+
+// Run asks, for everybody in the audience, the question that the send asks.
+func (c *campaignAudienceCommand) Run(a *app) error {
+	s, campaign, err := c.open(a)
+	if err != nil {
+		return err
+	}
+	v, err := a.estimate(s, campaign)
+	if err != nil {
+		return err
+	}
+	return a.show(v, func() {
+		a.say("%d of %d will get it", v.WillGet, v.Audience)
+		for _, reason := range consent.Reasons() {
+			if n := v.Skipped[reason]; n > 0 {
+				a.say("  %6d %s", n, reason)
+			}
+		}
+	})
+}
+
+func (a *app) estimate(s *store.Store, campaign store.Campaign) (audienceView, error) {
+	v := audienceView{Skipped: map[consent.Reason]int{}}
+	err := s.Estimate(a.ctx, campaign, func(_ store.Person, reason consent.Reason) {
+		v.Audience++
+		if reason == "" {
+			v.WillGet++
+		} else {
+			v.Skipped[reason]++
+		}
+	})
+	return v, err
+}

@@ -1,0 +1,34 @@
+package main
+
+// cli is the tree of commands; heed COMMAND --help explains each.
+type cli struct {
+	settingFlags
+
+	Init      initCommand      `cmd:"" help:"Write a configuration, make the keys and print the DNS records to publish."`
+	Serve     serveCommand     `cmd:"" help:"Run everything in one process: web, worker, inbox and scheduler."`
+	Web       webCommand       `cmd:"" help:"Run only the web process."`
+	Worker    workerCommand    `cmd:"" help:"Run only the worker process."`
+	Inbox     inboxCommand     `cmd:"" help:"Run only the inbox process."`
+	Scheduler schedulerCommand `cmd:"" help:"Run only the scheduler process."`
+	Migrate   migrateCommand   `cmd:"" help:"Bring the database up to date."`
+
+	Contact  contactCommand  `cmd:"" help:"People: import, export, show, optout."`
+	Suppress suppressCommand `cmd:"" help:"Addresses that are not written to: import, export."`
+	Topic    topicCommand    `cmd:"" help:"Topics that people choose from."`
+	Campaign campaignCommand `cmd:"" help:"Newsletters and partner offers, from the file to the results."`
+	Alert    alertCommand    `cmd:"" help:"Service alerts."`
+
+	Explain explainCommand `cmd:"" help:"Tell all that is known of one address, and why it got what."`
+	Case    caseCommand    `cmd:"" help:"Privacy requests and what a person must look at."`
+	Verify  verifyCommand  `cmd:"" help:"Check the promises on the live database."`
+	Mail    mailCommand    `cmd:"" help:"Say what mails ask for, without doing it."`
+
+	Key     keyCommand     `cmd:"" help:"Keys of the links and signatures: list, rotate."`
+	Conf    configCommand  `cmd:"" name:"config" help:"The configuration: print, example, check."`
+	Version versionCommand `cmd:"" help:"Tell the version."`
+}
+
+// output is the flag of every command that prints data.
+type output struct {
+	JSON bool `name:"json" help:"Print JSON: an object, or one a line; errors too."`
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+type configCommand struct {
+	Print   configPrintCommand   `cmd:"" help:"Show each setting and where it comes from, passwords hidden."`
+	Example configExampleCommand `cmd:"" help:"Print a commented heed.toml with every key."`
+	Check   configCheckCommand   `cmd:"" help:"Check the configuration and the files that it names."`
+}
+
+//go:embed example.toml
+var exampleConfig string
+
+type configExampleCommand struct{ output }
+
+// Help shows an example.
+func (configExampleCommand) Help() string { return "Example: heed config example > heed.toml" }
+
+// Run prints the example.
+func (c *configExampleCommand) Run(a *app) error {
+	return a.show(map[string]string{"example": exampleConfig}, func() { fmt.Fprint(a.out, exampleConfig) })
+}
+
+type configPrintCommand struct{ output }
+
+// Help shows an example.
+func (configPrintCommand) Help() string { return "Example: heed config print" }
+
+// settingView is one setting.
+type settingView struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+	From  string `json:"from"` // flag, a variable's name, file, default
+}
+
+// configView is the whole configuration without its secrets.
+type configView struct {
+	File      string          `json:"file"`
+	Settings  []settingView   `json:"settings"`
+	Sender    senderConfig    `json:"sender"`
+	Topics    []namedConfig   `json:"topics"`
+	Services  []namedConfig   `json:"services"`
+	Policy    policyConfig    `json:"policy"`
+	Mailboxes []mailboxConfig `json:"mailboxes"`
+}
+
+// Run prints the configuration.
+func (c *configPrintCommand) Run(a *app) error {
+	conf, err := a.config()
+	if err != nil {
+		return err
+	}
+	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, Mailboxes: conf.Mailbox}
+	for _, s := range a.flags.table() {
+		one := settingView{s.env, conf.From[s.env].value, conf.From[s.env].from}
+		if s.secret && one.Value != "" {
+			one.Value = redacted(one.Value)
+		}
+		v.Settings = append(v.Settings, one)
+	}
+	return a.show(v, func() { a.sayConfig(v) })
+}
+
+func (a *app) sayConfig(v configView) {
+	file := v.File
+	if file == "" {
+		file = "none"
+	}
+	a.say("file %s", file)
+	for _, s := range v.Settings {
+		a.say("%-17s %-40s (%s)", s.Name, s.Value, s.From)
+	}
+	a.say("sender            %s <%s>, %d DKIM keys, return path %s", v.Sender.Name, v.Sender.From, len(v.Sender.DKIM), v.Sender.ReturnPath)
+	for _, one := range v.Topics {
+		a.say("topic             %s (%s)", one.ID, one.Name)
+	}
+	for _, one := range v.Services {
+		a.say("service           %s (%s)", one.ID, one.Name)
+	}
+	for _, one := range v.Mailboxes {
+		a.say("mailbox           %s %s at %s", one.Role, one.Address, redacted(one.URL))
+	}
+}
+
+type configCheckCommand struct{ output }
+
+// Help tells the exit code and shows an example.
+func (configCheckCommand) Help() string {
+	return "Exit code 3 where problems were found. Asks no server.\n\nExample: heed config check"
+}
+
+// Run checks the configuration and what it names.
+func (c *configCheckCommand) Run(a *app) error {
+	conf, err := a.config()
+	if err != nil {
+		return problem{exitFound, err, hintOf(err)}
+	}
+	problems := conf.checkFiles()
+	if err := conf.canSend(); err != nil {
+		problems = append(problems, err)
+	}
+	if len(conf.Topics) == 0 {
+		problems = append(problems, errors.New("there is no [[topic]]: newsletters need one"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return problem{exitFound, errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")), hintOf(err)}
+	}
+	return a.show(map[string]bool{"ok": true}, func() { a.say("the configuration is fine") })
+}
+
+func hintOf(err error) string {
+	var p problem
+	if errors.As(err, &p) {
+		return p.hint
+	}
+	return "heed config example shows every key"
+}
