@@ -66,12 +66,16 @@ func (t *tx) openCaseByMail(ctx context.Context, m Inbound, who consent.Key, kno
 	if err != nil || !stored || held[who].state.Hold != 0 {
 		return "case", k, err
 	}
+	opened, err := t.openClaims(ctx, who)
+	if err != nil {
+		return "case", k, err
+	}
 	k.ledger, err = t.record(ctx, held, []act{{key: who, scope: consent.ScopeHold, choice: consent.Set, received: m.Received,
 		via: consent.ViaMail, authenticated: m.Request.Authenticated, evidence: evidence(m)}})
 	if err != nil {
 		return "case", k, err
 	}
-	return "case", k, t.raiseBarrier(ctx, k.ledger, who)
+	return "case", k, t.raiseBarrier(ctx, k.ledger, opened)
 }
 
 // addCase stores a case; with ask set, the job that mails a confirmation link

@@ -50,6 +50,7 @@ func (t *tx) lockKeys(ctx context.Context, keys []consent.Key) (map[consent.Key]
 			return nil, fmt.Errorf("locking address keys: %w", err)
 		}
 	}
+	t.tick()
 	return t.readStandings(ctx, len(keys), args)
 }
 

@@ -59,12 +59,16 @@ func (t *tx) optOut(ctx context.Context, held map[consent.Key]*standing, o OptOu
 	if at, out := stoppedAt(state, o.Scope); out {
 		return Stopped{Scope: o.Scope, Effective: at, Already: true}, nil
 	}
+	opened, err := t.openClaims(ctx, o.Key)
+	if err != nil {
+		return Stopped{}, err
+	}
 	seq, err := t.record(ctx, held, []act{{key: o.Key, scope: o.Scope, choice: consent.Out, received: o.Received,
 		via: o.Via, authenticated: o.Authenticated, evidence: o.Evidence}})
 	if err != nil {
 		return Stopped{}, err
 	}
-	if err := t.raiseBarrier(ctx, seq, o.Key); err != nil {
+	if err := t.raiseBarrier(ctx, seq, opened); err != nil {
 		return Stopped{}, err
 	}
 	return Stopped{Scope: o.Scope, Effective: t.now}, nil
@@ -86,13 +90,20 @@ func stoppedAt(s consent.State, scope consent.Scope) (time.Time, bool) {
 const openClaims = `SELECT count(*) FROM claim k JOIN campaign c ON c.id = k.campaign
 	WHERE c.class IN ('newsletter', 'partner_offer') AND k.address IN (`
 
-// raiseBarrier notes that messages to the address are in flight at the moment
-// of the opt-out, so that the acknowledgement's time is kept with it.
-func (t *tx) raiseBarrier(ctx context.Context, seq int64, key consent.Key) error {
-	var opened int
+// openClaims counts the marketing messages that are in flight to a locked
+// address, and only then lets the transaction's time be now: no new claim can
+// come while the lock is held, so what is not counted has ended before.
+func (t *tx) openClaims(ctx context.Context, key consent.Key) (opened int, err error) {
 	if err := t.QueryRowContext(ctx, openClaims+`$1)`, key.String()).Scan(&opened); err != nil {
-		return fmt.Errorf("counting open claims: %w", err)
+		return 0, fmt.Errorf("counting open claims: %w", err)
 	}
+	t.tick()
+	return opened, nil
+}
+
+// raiseBarrier notes that messages were in flight at the moment of the opt-out,
+// so that the acknowledgement's time is kept with it.
+func (t *tx) raiseBarrier(ctx context.Context, seq int64, opened int) error {
 	if opened == 0 {
 		return nil
 	}

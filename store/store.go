@@ -148,6 +148,9 @@ type tx struct {
 	now time.Time
 }
 
+// tick brings the transaction's "now" up to date, after a wait for locks.
+func (t *tx) tick() { t.now = t.s.now().UTC().Truncate(time.Microsecond) }
+
 // inTx runs a business step. A deadlock or a busy file is tried again, from
 // the beginning.
 func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) error {
@@ -173,7 +176,8 @@ func (s *Store) once(ctx context.Context, step func(*tx) error) error {
 		return err
 	}
 	defer raw.Rollback()
-	t := &tx{Tx: raw, s: s, now: s.now().UTC().Truncate(time.Microsecond)}
+	t := &tx{Tx: raw, s: s}
+	t.tick()
 	if err := step(t); err != nil {
 		return err
 	}
