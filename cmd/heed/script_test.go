@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,8 +65,28 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 type relayKey struct{}
 
 // startRelay starts an SMTP server that delivers nothing, and sets SMTP_URL.
-func startRelay(ts *testscript.TestScript, _ bool, _ []string) {
-	sink, err := mailertest.Start(mailertest.Options{})
+// With "mute" it never answers the first message's end, with "busy ADDRESS" it
+// puts the first try at that address off.
+func startRelay(ts *testscript.TestScript, _ bool, args []string) {
+	var o mailertest.Options
+	var tries atomic.Int64
+	switch {
+	case len(args) == 1 && args[0] == "mute":
+		o.Script = func(verb string, n int) mailertest.Action {
+			if verb == "END" && n == 1 {
+				return mailertest.Action{Drop: mailertest.DropAfter}
+			}
+			return mailertest.Action{}
+		}
+	case len(args) == 2 && args[0] == "busy":
+		o.OnRcpt = func(_, to string) mailertest.Reply {
+			if to == args[1] && tries.Add(1) == 1 {
+				return mailertest.Reply{Code: 451, Enhanced: "4.7.1", Text: "later"}
+			}
+			return mailertest.Reply{}
+		}
+	}
+	sink, err := mailertest.Start(o)
 	ts.Check(err)
 	ts.Defer(sink.Close)
 	ts.Setenv("SMTP_URL", sink.URL())
