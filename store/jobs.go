@@ -144,6 +144,7 @@ func (s *Store) Begin(ctx context.Context, id int64, generation int, worker stri
 // EndJob finishes a job that its generation still owns. With again set it is
 // carried once more at that time, under a new generation.
 func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
+	defer s.pokeAll()
 	return s.inTx(ctx, "ending a job", func(t *tx) error {
 		state, generation, due := "done", j.Generation, j.Due
 		if !again.IsZero() {
