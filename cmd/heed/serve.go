@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -197,7 +198,7 @@ func (p *process) pollers() (parts []part, err error) {
 	if err != nil {
 		return nil, err
 	}
-	owner := fmt.Sprintf("%d.%d", os.Getpid(), time.Now().UnixNano())
+	owner := p.owner()
 	for _, box := range p.c.Mailbox {
 		if box.URL == "" {
 			continue
@@ -209,6 +210,17 @@ func (p *process) pollers() (parts []part, err error) {
 		parts = append(parts, part{"inbox " + box.Role, poller.Run})
 	}
 	return parts, nil
+}
+
+// owner names this installation in the leases of mailboxes. It is the same
+// after a restart: nobody waits for the lease of a process that was killed.
+func (p *process) owner() string {
+	host, _ := os.Hostname() // without a name the folder alone must do
+	folder, err := filepath.Abs(p.c.Data)
+	if err != nil {
+		folder = p.c.Data
+	}
+	return host + ":" + folder
 }
 
 func (p *process) ours() (inbox.Ours, error) {
