@@ -4,6 +4,7 @@ package main
 type cli struct {
 	settingFlags
 
+	Demo      demoCommand      `cmd:"" help:"Tell the whole story on this machine; nothing leaves it."`
 	Init      initCommand      `cmd:"" help:"Write a configuration, make the keys and print the DNS records to publish."`
 	Serve     serveCommand     `cmd:"" help:"Run everything in one process: web, worker, inbox and scheduler."`
 	Web       webCommand       `cmd:"" help:"Run only the web process."`
