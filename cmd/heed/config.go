@@ -118,6 +118,29 @@ func notNegative(n float64, err error) error {
 	return err
 }
 
+// reachable refuses to send links that only work on this machine to a relay
+// that does not: nobody who gets them could stop the mail.
+func reachable(relay, public string) error {
+	u, err := url.Parse(public)
+	if err != nil || !loopback(u.Hostname()) || loopback(relay) {
+		return nil
+	}
+	return hinted(errors.New("the links in mails would point to "+u.Host+", which only this machine reaches"),
+		"set PUBLIC_URL to the https address under which recipients reach this server")
+}
+
+// patient bounds how long a database may take to answer the first call.
+func patient(database string) string {
+	if !strings.HasPrefix(database, "postgres") || strings.Contains(database, "connect_timeout=") {
+		return database
+	}
+	separator := "?"
+	if strings.Contains(database, "?") {
+		separator = "&"
+	}
+	return database + separator + "connect_timeout=10"
+}
+
 // loopback goes by the name as it is written, like the relay's.
 func loopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
@@ -139,9 +162,9 @@ func checkPublicURL(text string) error {
 	return errors.New("PUBLIC_URL must begin with https:// (http:// is for loopback hosts only), because mail providers only call https links")
 }
 
-func checkListen(text string) error {
+func checkListen(name, text string) error {
 	if _, port, err := net.SplitHostPort(text); err != nil || port == "" {
-		return fmt.Errorf("LISTEN is %q, but must be HOST:PORT, such as 127.0.0.1:8080", text)
+		return fmt.Errorf("%s is %q, but must be HOST:PORT, such as 127.0.0.1:8080", name, text)
 	}
 	return nil
 }

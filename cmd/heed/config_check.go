@@ -15,9 +15,12 @@ import (
 
 // check finds what is wrong without looking at other files or servers.
 func (c *config) check() []error {
-	problems := []error{checkListen(c.Listen), c.checkLogFormat(), c.checkDatabase(), c.checkRelay(), c.checkSender()}
+	problems := []error{checkListen("LISTEN", c.Listen), c.checkLogFormat(), c.checkDatabase(), c.checkRelay(), c.checkSender()}
 	if c.PublicURL != "" {
 		problems = append(problems, checkPublicURL(c.PublicURL))
+	}
+	if on := c.value("METRICS_LISTEN"); on != "" {
+		problems = append(problems, checkListen("METRICS_LISTEN", on))
 	}
 	problems = append(problems, checkNamed("topic", c.Topics)...)
 	problems = append(problems, checkNamed("service", c.Services)...)

@@ -22,6 +22,7 @@ type fileConfig struct {
 	SMTPURL         any `toml:"smtp_url" json:"smtp_url"`
 	PublicURL       any `toml:"public_url" json:"public_url"`
 	Listen          any `toml:"listen" json:"listen"`
+	MetricsListen   any `toml:"metrics_listen" json:"metrics_listen"`
 	SMTPConnections any `toml:"smtp_connections" json:"smtp_connections"`
 	Rate            any `toml:"rate" json:"rate"`
 	Poll            any `toml:"poll" json:"poll"`

@@ -51,6 +51,9 @@ func (a *app) serve(r roleSet) error {
 	if err != nil {
 		return err
 	}
+	if on := p.c.value("METRICS_LISTEN"); on != "" && !r.web {
+		parts = append(parts, part{"metrics", func(ctx context.Context) error { return serveMetrics(ctx, on, p.registry) }})
+	}
 	server, err := p.server()
 	if err != nil {
 		return err
@@ -174,7 +177,7 @@ func (p *process) newWorker() (*worker.Worker, error) {
 		return nil, nil
 	}
 	signer, err := p.c.signer()
-	if err != nil {
+	if err = firstError(err, reachable(relay.Host, p.public)); err != nil {
 		return nil, err
 	}
 	return worker.New(p.workerOptions(relay, signer))

@@ -18,6 +18,7 @@ type settingFlags struct {
 	SMTPURL     *string `name:"smtp-url" help:"Relay, smtp://[user:pass@]host:port?tls=none|starttls|implicit (SMTP_URL)." placeholder:"URL" group:"Settings"`
 	PublicURL   *string `name:"public-url" help:"Where recipients reach this server (PUBLIC_URL)." placeholder:"URL" group:"Settings"`
 	Listen      *string `help:"Address to serve on (LISTEN; 127.0.0.1:8080)." placeholder:"HOST:PORT" group:"Settings"`
+	Metrics     *string `name:"metrics-listen" help:"Address for /metrics and /healthz of a worker, inbox or scheduler (METRICS_LISTEN; none)." placeholder:"HOST:PORT" group:"Settings"`
 	Connections *string `name:"smtp-connections" help:"Connections to the relay for newsletters (SMTP_CONNECTIONS; 10)." placeholder:"N" group:"Settings"`
 	Rate        *string `help:"Messages a second over all, 0 for no limit (RATE; 0)." placeholder:"N" group:"Settings"`
 	Poll        *string `help:"How often mailboxes are looked at (POLL; 60s)." placeholder:"TIME" group:"Settings"`
@@ -41,6 +42,7 @@ func (f settingFlags) table() []setting {
 		{"SMTP_URL", "smtp_url", f.SMTPURL, "", true},
 		{"PUBLIC_URL", "public_url", f.PublicURL, "", false},
 		{"LISTEN", "listen", f.Listen, "127.0.0.1:8080", false},
+		{"METRICS_LISTEN", "metrics_listen", f.Metrics, "", false},
 		{"SMTP_CONNECTIONS", "smtp_connections", f.Connections, "10", false},
 		{"RATE", "rate", f.Rate, "0", false},
 		{"POLL", "poll", f.Poll, "60s", false},

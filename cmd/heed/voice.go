@@ -87,7 +87,7 @@ func hintFor(err error) string {
 	case errors.Is(err, store.ErrNotFound):
 		return "heed campaign list and heed case list show the numbers that there are"
 	case errors.Is(err, store.ErrState):
-		return "heed campaign status ID tells the state; docs/operations.md shows which steps fit it"
+		return "heed campaign status ID and heed case show ID tell the state"
 	}
 	return ""
 }
