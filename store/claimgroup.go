@@ -141,16 +141,16 @@ func (t *tx) verdict(c candidate) Verdict {
 
 func (t *tx) candidates(ctx context.Context, asks []pending) (map[Ask]candidate, error) {
 	args := make([]any, 0, 2*len(asks)+1)
+	args = append(args, t.now.Add(-AlertWindow).UnixMicro())
 	for _, one := range asks {
 		args = append(args, one.Campaign, one.Address.String())
 	}
-	args = append(args, t.now.Add(-AlertWindow).UnixMicro())
 	found, err := t.QueryContext(ctx, `SELECT d.campaign, d.address, d.state, c.state, c.class, COALESCE(c.topic, 0), COALESCE(c.service, 0),
 		k.token IS NOT NULL, p.id IS NOT NULL, a.state,
 		CASE WHEN c.service IS NULL THEN 1 ELSE (SELECT count(*) FROM holding h WHERE h.service = c.service AND h.person = p.id) END,
 		CASE WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
-			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $`+fmt.Sprint(len(args))+`) END
-		FROM (VALUES `+rows(len(asks), 2, 1, "BIGINT", "TEXT")+`) AS v
+			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $1) END
+		FROM (VALUES `+rows(len(asks), 2, 2, "BIGINT", "TEXT")+`) AS v
 		JOIN delivery d ON d.campaign = v.column1 AND d.address = v.column2
 		JOIN campaign c ON c.id = d.campaign JOIN address a ON a.key = d.address
 		LEFT JOIN person p ON p.address = d.address
@@ -191,9 +191,9 @@ func (t *tx) writeVerdicts(ctx context.Context, claims, skips []any) error {
 		return nil
 	}
 	n := len(skips) / 3
-	_, err := t.exec(ctx, fmt.Sprintf(`UPDATE delivery SET state = 'skipped', reason = v.column3, changed = $%d FROM (VALUES `, len(skips)+1)+
-		rows(n, 3, 1, "BIGINT", "TEXT", "TEXT")+`) AS v WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND delivery.state = 'waiting'`,
-		append(skips, t.now.UnixMicro())...)
+	_, err := t.exec(ctx, `UPDATE delivery SET state = 'skipped', reason = v.column3, changed = $1 FROM (VALUES `+
+		rows(n, 3, 2, "BIGINT", "TEXT", "TEXT")+`) AS v WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND delivery.state = 'waiting'`,
+		append([]any{t.now.UnixMicro()}, skips...)...)
 	if err != nil {
 		return fmt.Errorf("writing who is skipped: %w", err)
 	}
@@ -291,12 +291,11 @@ func (t *tx) writeResults(ctx context.Context, updates, retries []any) error {
 	if n := len(updates) / 10; n > 0 {
 		_, err := t.exec(ctx, `UPDATE delivery SET state = v.column3, reason = v.column10, token = v.column4, attempts = attempts + 1, code = v.column5, status = v.column6,
 			claimed = CASE WHEN v.column9 = 1 THEN v.column7 ELSE claimed END, end_at = CASE WHEN v.column9 = 1 THEN v.column8 ELSE end_at END,
-			changed = `+fmt.Sprintf("$%d", len(updates)+1)+`
-			FROM (VALUES `+rows(n, 10, 1, "BIGINT", "TEXT", "TEXT", "BIGINT", "INTEGER", "TEXT", "BIGINT", "BIGINT", "INTEGER", "TEXT")+`) AS v
+			changed = $1 FROM (VALUES `+rows(n, 10, 2, "BIGINT", "TEXT", "TEXT", "BIGINT", "INTEGER", "TEXT", "BIGINT", "BIGINT", "INTEGER", "TEXT")+`) AS v
 			WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND (v.column9 = 1
 			OR (v.column9 = 0 AND delivery.state = 'waiting' AND NOT EXISTS (SELECT 1 FROM claim k WHERE k.campaign = v.column1 AND k.address = v.column2))
 			OR (v.column9 = 2 AND delivery.state = 'uncertain' AND delivery.token = v.column4 AND (v.column3 <> 'deferred'
-				OR EXISTS (SELECT 1 FROM campaign c WHERE c.id = v.column1 AND c.state IN ('sending', 'paused')))))`, append(updates, t.now.UnixMicro())...)
+				OR EXISTS (SELECT 1 FROM campaign c WHERE c.id = v.column1 AND c.state IN ('sending', 'paused')))))`, append([]any{t.now.UnixMicro()}, updates...)...)
 		if err != nil {
 			return fmt.Errorf("writing results: %w", err)
 		}

@@ -276,7 +276,7 @@ func (s *Store) inSnapshot(ctx context.Context, step func(*tx) error) error {
 		return err
 	}
 	defer raw.Rollback()
-	return step(&tx{Tx: raw, s: s, now: s.now().UTC()})
+	return step(&tx{Tx: raw, s: s, now: s.now().UTC(), reads: true})
 }
 
 // inRead runs a step that only reads, on the pool of readers.
@@ -286,7 +286,7 @@ func (s *Store) inRead(ctx context.Context, step func(*tx) error) error {
 		return err
 	}
 	defer raw.Rollback()
-	return step(&tx{Tx: raw, s: s, now: s.now().UTC()})
+	return step(&tx{Tx: raw, s: s, now: s.now().UTC(), reads: true})
 }
 
 // Unfanned lists the sending campaigns whose audience is not yet written.

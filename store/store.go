@@ -43,6 +43,7 @@ type Store struct {
 	keys        Keys
 	journal     *journal
 	replayed    int
+	prepared    *prepared // nil on PostgreSQL
 	policy      consent.PolicyVersion
 	limits      consent.Policy
 	now         func() time.Time
@@ -61,6 +62,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if d.sqlite() {
+		s.prepared = &prepared{ready: map[string]*sql.Stmt{}}
 	}
 	if err := s.prepare(ctx, o); err != nil {
 		s.Close()
@@ -144,8 +148,9 @@ func (s *Store) pokeAll() {
 // tx is a transaction with its own "now".
 type tx struct {
 	*sql.Tx
-	s   *Store
-	now time.Time
+	s     *Store
+	now   time.Time
+	reads bool // on the pool of readers
 }
 
 // tick brings the transaction's "now" up to date, after a wait for locks.
@@ -155,6 +160,7 @@ func (t *tx) tick() { t.now = t.s.now().UTC().Truncate(time.Microsecond) }
 // the beginning.
 func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) error {
 	var err error
+	defer s.prepareWanted(ctx)
 	for try := 0; try < 8; try++ {
 		if err = s.once(ctx, step); err == nil || !passing(err) || ctx.Err() != nil {
 			break
@@ -182,24 +188,6 @@ func (s *Store) once(ctx context.Context, step func(*tx) error) error {
 		return err
 	}
 	return raw.Commit()
-}
-
-func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	result, err := t.ExecContext(ctx, t.s.d.text(query), args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
-}
-
-// QueryContext runs a query in the engine's own notation.
-func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return t.Tx.QueryContext(ctx, t.s.d.text(query), args...)
-}
-
-// QueryRowContext runs a query for one row in the engine's own notation.
-func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	return t.Tx.QueryRowContext(ctx, t.s.d.text(query), args...)
 }
 
 // take hands out n numbers of a counter and gives the first.
