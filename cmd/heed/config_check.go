@@ -123,7 +123,7 @@ func (m mailboxConfig) check() error {
 	return err
 }
 
-// checkFiles looks at the files that the configuration names.
+// checkFiles looks at the files without which nothing can be sent.
 func (c *config) checkFiles() (problems []error) {
 	if _, err := c.policy(); err != nil {
 		problems = append(problems, err)
@@ -131,6 +131,12 @@ func (c *config) checkFiles() (problems []error) {
 	if _, err := c.signer(); err != nil {
 		problems = append(problems, err)
 	}
+	return problems
+}
+
+// checkPasswords looks at those of the mailboxes. They are read again at every
+// connection, so that a missing one keeps only its own mailbox waiting.
+func (c *config) checkPasswords() (problems []error) {
 	for _, box := range c.Mailbox {
 		if err := c.checkPassword(box); err != nil {
 			problems = append(problems, err)

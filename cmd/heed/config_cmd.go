@@ -100,7 +100,7 @@ func (c *configCheckCommand) Run(a *app) error {
 	if err != nil {
 		return problem{exitFound, err, hintOf(err)}
 	}
-	problems := conf.checkFiles()
+	problems := append(conf.checkFiles(), conf.checkPasswords()...)
 	if err := conf.canSend(); err != nil {
 		problems = append(problems, err)
 	}

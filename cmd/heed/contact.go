@@ -63,7 +63,7 @@ func (c *showCommand) Run(a *app) error {
 		return err
 	}
 	view := contactView{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Company: p.Company, Language: p.Language,
-		TimeZone: p.TimeZone, Services: orEmpty(held[p.ID]), Attrs: p.Attrs, State: e.State}
+		TimeZone: p.TimeZone, Services: orEmpty(held[p.ID]), Attrs: attrsOrEmpty(p.Attrs), State: e.State}
 	return a.show(view, func() {
 		a.say("%s\n  name      %s %s\n  company   %s\n  language  %s\n  services  %v\n  attrs     %v", p.Email, p.FirstName, p.LastName, p.Company,
 			p.Language, view.Services, p.Attrs)
@@ -76,6 +76,13 @@ func orEmpty(list []string) []string {
 		return []string{}
 	}
 	return list
+}
+
+func attrsOrEmpty(attrs map[string]string) map[string]string {
+	if attrs == nil {
+		return map[string]string{}
+	}
+	return attrs
 }
 
 // holdings lists which services each person holds, by the person's number.

@@ -65,7 +65,7 @@ func (e exporter) objects(a *app, s *store.Store) error {
 		for column, value := range e.row(p) {
 			row[column] = value
 		}
-		row["topics"], row["services"], row["attrs"] = orEmpty(e.chosen(p)), orEmpty(e.held[p.ID]), p.Attrs
+		row["topics"], row["services"], row["attrs"] = orEmpty(e.chosen(p)), orEmpty(e.held[p.ID]), attrsOrEmpty(p.Attrs)
 		failed = a.line(row)
 		return failed == nil
 	})

@@ -67,16 +67,22 @@ func (c *importCommand) Run(a *app) error {
 	for more := true; more; {
 		var piece []store.Contact
 		if piece, more, err = readContacts(t, &total); err != nil {
-			return fmt.Errorf("importing %s: %w", c.File, err)
+			return a.brokenOff(total, fmt.Errorf("importing %s: %w", c.File, err))
 		}
 		done, err := s.Import(a.ctx, piece, source, c.DryRun)
 		addImported(&total, done)
 		if err != nil {
-			return err
+			return a.brokenOff(total, err)
 		}
 	}
 	slices.SortStableFunc(total.Rejected, func(x, y store.Rejected) int { return x.Row - y.Row })
 	return a.show(total, func() { a.sayImported(total, c.DryRun) })
+}
+
+// brokenOff tells how far an import came: the same file can be imported again.
+func (a *app) brokenOff(total store.Imported, err error) error {
+	return hinted(err, fmt.Sprintf("%d rows were taken before; import the same file again, what is stored stays as it is",
+		total.Added+total.Updated+total.Unchanged+total.KeptOut))
 }
 
 func openInput(path string) (io.ReadCloser, error) {

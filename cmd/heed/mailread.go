@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -60,15 +61,35 @@ func (c *mailReadCommand) Run(a *app) error {
 		return err
 	}
 	out := bufio.NewWriterSize(a.out, 64<<10)
-	defer out.Flush()
 	talk := voice{out: out, err: a.err, json: a.json}
-	for _, file := range c.Files {
-		v := r.read(file)
-		if err := talk.show(v, func() { talk.say("%s: %s (%s)", v.File, strings.Join(v.Classes, ", "), reasons(v.Evidence)) }); err != nil {
+	err = r.each(c.Files, func(v mailView) error {
+		return talk.show(v, func() { talk.say("%s: %s (%s)", v.File, strings.Join(v.Classes, ", "), reasons(v.Evidence)) })
+	})
+	return firstError(err, out.Flush())
+}
+
+// each reads files on all processors and gives what they say in their order.
+func (m mailReader) each(files []string, tell func(mailView) error) error {
+	next, done := make(chan chan mailView, 2*runtime.GOMAXPROCS(0)), make(chan struct{})
+	defer close(done)
+	go func() {
+		defer close(next)
+		for _, file := range files {
+			read := make(chan mailView, 1)
+			select {
+			case next <- read:
+				go func() { read <- m.read(file) }()
+			case <-done:
+				return
+			}
+		}
+	}()
+	for read := range next {
+		if err := tell(<-read); err != nil {
 			return err
 		}
 	}
-	return out.Flush()
+	return nil
 }
 
 // mailReader knows our own links and addresses.

@@ -71,6 +71,9 @@ func (a *app) process(r roleSet) (*process, error) {
 		return nil, err
 	}
 	p := &process{roleSet: r, c: c, s: s, log: c.logger().With("role", r.name()), registry: prometheus.NewRegistry(), public: c.PublicURL}
+	for _, missing := range c.checkPasswords() {
+		p.log.Error("mailbox_waits", "error", missing.Error())
+	}
 	if n := s.Replayed(); n > 0 {
 		p.log.Warn("journal_replayed", "entries", n)
 	}
@@ -83,7 +86,11 @@ func (a *app) process(r roleSet) (*process, error) {
 			return nil, hinted(fmt.Errorf("listening: %w", err), "is another heed running? LISTEN names another address")
 		}
 	}
-	p.public = publicURL(c, p.listener)
+	if p.public = publicURL(c, p.listener); r.web || r.worker {
+		if err := checkPublicURL(p.public); err != nil {
+			return nil, hinted(fmt.Errorf("links would point to %s: %w", p.public, err), "set PUBLIC_URL to the address under which recipients reach this server")
+		}
+	}
 	return p, p.openRedis(a.ctx)
 }
 
