@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"heed/mailer/mailertest"
 )
@@ -73,32 +74,45 @@ func (c *demoCommand) tell(ctx context.Context, sc scenario, folder string) erro
 	if err == nil {
 		err = s.perform(ctx)
 	}
-	if ctx.Err() != nil {
-		err = nil // Ctrl-C is no failure
-	}
 	return errors.Join(err, s.end())
 }
 
-var errUnproven = errors.New("the demo failed: a promise was broken")
+var (
+	errUnproven = errors.New("the demo failed: a promise was broken")
+	errCutShort = errors.New("the demo was stopped before its proof")
+)
 
 // perform plays the story and lets a person look around afterwards.
 func (s *story) perform(ctx context.Context) error {
-	s.show()
 	p, err := s.play(ctx)
 	s.teller.done()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return errCutShort
+	case err != nil:
 		return fmt.Errorf("the demo broke off: %w", err)
-	}
-	if !p.OK {
+	case !p.OK:
 		return errUnproven
 	}
 	s.stay(ctx)
 	return nil
 }
 
-// show names the pages that can be looked at.
-func (s *story) show() {
-	s.tell("url", "metrics: "+s.web+"/metrics", map[string]any{"url": s.web + "/metrics"})
+// show names the pages that can be looked at, once somebody has a mail with
+// links to them.
+func (s *story) show(context.Context) error {
+	titles := map[string]string{"/u/": "Cy's page to unsubscribe", "/p/": "Cy's page to choose"}
+	for _, m := range s.find(kindHello, cy) {
+		for _, link := range mailLinks(m.Data) {
+			for path, title := range titles {
+				if strings.HasPrefix(link, s.web+path) {
+					s.tell("url", title+": "+link, map[string]any{"url": link})
+				}
+			}
+		}
+	}
+	s.tell("url", "figures for Prometheus: "+s.web+"/metrics", map[string]any{"url": s.web + "/metrics"})
+	return nil
 }
 
 // stay keeps everything up for a person at a terminal.
@@ -106,12 +120,7 @@ func (s *story) stay(ctx context.Context) {
 	if !s.teller.tty {
 		return
 	}
-	for _, m := range s.find(kindHello, cy) {
-		for _, link := range mailLinks(m.Data) {
-			s.tell("url", "Cy's mail links to "+link, nil)
-		}
-	}
-	s.tell("url", "metrics: "+s.web+"/metrics", nil)
+	_ = s.show(ctx) // never fails
 	s.tell("note", "all of it stays up to be looked at; Ctrl-C ends it", nil)
 	<-ctx.Done()
 }

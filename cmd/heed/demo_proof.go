@@ -210,6 +210,6 @@ func (p *proof) fields() map[string]any {
 }
 
 func (p *proof) words() string {
-	return fmt.Sprintf("proof, counted from the sink's own record: sent after an acknowledged opt-out: %d (%d opt-outs, %d declared in flight); duplicates: %d; lost: %d; uncertain: %d (at most %d); one-click headers under a valid DKIM signature: %d of %d",
+	return fmt.Sprintf("counted from the sink's own record: sent after an acknowledged opt-out: %d (%d opt-outs, %d declared in flight); duplicates: %d; lost: %d; uncertain: %d (at most %d); one-click headers under a valid DKIM signature: %d of %d",
 		p.SentAfter, p.OptOuts, p.InFlight, p.Duplicates, p.Lost, p.Uncertain, p.Allowed, p.OneClick, p.Marketing)
 }

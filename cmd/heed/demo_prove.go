@@ -32,7 +32,7 @@ func (s *story) tally(ctx context.Context, id string) (proof, error) {
 	if err != nil {
 		return proof{}, err
 	}
-	s.tell("account", fmt.Sprintf("the account: %d people = %s", a.Audience, a.words()), map[string]any{"account": a, "sum": a.sum()})
+	s.tell("account", fmt.Sprintf("%d people in the account = %s", a.Audience, a.words()), map[string]any{"account": a, "sum": a.sum()})
 	results, err := askAll[result](ctx, s.heed, "campaign", "results", id)
 	if err != nil {
 		return proof{}, err

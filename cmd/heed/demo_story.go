@@ -16,7 +16,7 @@ import (
 func (s *story) play(ctx context.Context) (proof, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	for _, step := range []func(context.Context) error{s.imports, s.hello} {
+	for _, step := range []func(context.Context) error{s.imports, s.hello, s.show} {
 		if err := step(ctx); err != nil {
 			return proof{}, err
 		}
