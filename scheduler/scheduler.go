@@ -62,8 +62,8 @@ const (
 func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan struct{}, 3)
-	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop} {
+	done := make(chan struct{}, 4)
+	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop, s.listenLoop} {
 		go func() {
 			loop(ctx)
 			done <- struct{}{}
@@ -96,6 +96,12 @@ func (s *Scheduler) every(ctx context.Context, pause time.Duration, what string,
 func (s *Scheduler) carryLoop(ctx context.Context) { s.every(ctx, look, "carry", s.carry) }
 
 func (s *Scheduler) fanLoop(ctx context.Context) { s.every(ctx, look, "fan_out", s.fanOut) }
+
+// listenLoop hears of work that other processes commit; while it cannot, the
+// looks find it.
+func (s *Scheduler) listenLoop(ctx context.Context) {
+	s.every(ctx, time.Second, "listen", s.Store.Listen)
+}
 
 func (s *Scheduler) sweepLoop(ctx context.Context) {
 	s.every(ctx, sweepTime, "sweep", func(ctx context.Context) error {

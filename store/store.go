@@ -130,21 +130,6 @@ func (s *Store) Key(address string) (consent.Key, string, error) {
 	return consent.KeyOf(s.keys.Pepper, normal), normal, nil
 }
 
-// Poked gives a channel that is closed when work was committed in this
-// process, so that the scheduler need not wait for its next look.
-func (s *Store) Poked() <-chan struct{} {
-	s.pokeMu.Lock()
-	defer s.pokeMu.Unlock()
-	return s.poke
-}
-
-func (s *Store) pokeAll() {
-	s.pokeMu.Lock()
-	defer s.pokeMu.Unlock()
-	close(s.poke)
-	s.poke = make(chan struct{})
-}
-
 // tx is a transaction with its own "now".
 type tx struct {
 	*sql.Tx
