@@ -98,7 +98,7 @@ func TestReason(t *testing.T) {
 	}{
 		{"all known", "en", consent.Newsletter, func(*Reason) {}, "You get this because you signed up for “Product news” on 3 May 2026 (website form)."},
 		{"no source", "de", consent.Newsletter, func(r *Reason) { r.Source = "" }, "Sie erhalten diese E-Mail, weil Sie am 3. Mai 2026 „Product news“ bestellt haben."},
-		{"the first", "fr", consent.Newsletter, func(r *Reason) { r.Source = ""; r.At = r.At.AddDate(0, 0, -2) }, "Vous recevez ce message parce que vous vous êtes inscrit à « Product news » le 1er mai 2026."},
+		{"the first", "fr", consent.Newsletter, func(r *Reason) { r.Source = ""; r.At = r.At.AddDate(0, 0, -2) }, "Vous recevez ce message parce que vous vous êtes inscrit à « Product news » le 1er mai 2026."},
 		{"topic only", "es", consent.Newsletter, func(r *Reason) { *r = Reason{Topic: "Product news"} }, "Recibe este mensaje porque se suscribió a «Product news»."},
 		{"nothing", "en", consent.Newsletter, func(r *Reason) { *r = Reason{} }, "You get this because you signed up for “our newsletter”."},
 		{"offers", "en", consent.PartnerOffer, func(r *Reason) { r.Topic = "" }, "You get this because you signed up for “offers from our partners” on 3 May 2026 (website form)."},

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 )
@@ -37,8 +35,8 @@ func UnsubscribePage(w io.Writer, d UnsubscribeData) error {
 	words := wordsFor(d.Language)
 	v := newPage(words, d.Sender, words.Pages.StopTitle)
 	v.What = stopped(words.Pages.StopTopic, words.Pages.StopAll, d.Sender, d.Topic)
-	v.MaskedAddress, v.Action, v.Label = clean(d.MaskedAddress), d.Action, words.Pages.StopButton
-	v.FieldName, v.FieldValue = oneClickField, oneClickValue
+	v.MaskedAddress = clean(d.MaskedAddress)
+	v.Button = &form{Action: d.Action, Name: oneClickField, Value: oneClickValue, Label: words.Pages.StopButton}
 	return v.write(w, "unsubscribe.html")
 }
 
@@ -47,16 +45,20 @@ type DoneData struct {
 	Language string
 	Sender   string
 	Topic    string    // empty means all marketing
-	At       time.Time // when the opt-out took effect
+	At       time.Time // when the opt-out took effect, which may be long ago
 	InFlight int       // messages that were already on their way then
+	Choices  string    // path of the page with everything else; left out where all is stopped, and may be empty
 }
 
-// DonePage writes the answer to an opt-out: since when it holds, what stopped and what continues.
+// DonePage writes the answer to an opt-out: since when it holds, what stopped, what continues, and where to stop more.
 func DonePage(w io.Writer, d DoneData) error {
 	words := wordsFor(d.Language)
-	v := newPage(words, d.Sender, fill(words.Pages.DoneTitle, "time", words.moment(d.At)))
+	v := newPage(words, d.Sender, fill(words.Pages.DoneTitle, "time", words.moment(d.At), "date", words.date(d.At)))
 	v.What = stopped(words.Pages.DoneTopic, words.Pages.DoneAll, d.Sender, d.Topic)
 	v.InFlight = d.InFlight > 0
+	if d.Topic != "" {
+		v.Choices = d.Choices
+	}
 	return v.write(w, "done.html")
 }
 
@@ -81,9 +83,8 @@ func ConfirmPage(w io.Writer, d ConfirmData) error {
 	words := wordsFor(d.Language)
 	v := newPage(words, d.Sender, words.Pages.EraseTitle)
 	v.What = fillClean(words.Pages.EraseText, "sender", d.Sender)
-	v.MaskedAddress, v.Action, v.Label = clean(d.MaskedAddress), d.Action, words.Pages.EraseButton
-	v.FieldName, v.FieldValue = "confirm", "delete"
-	v.Reference = reference(words, d.Reference)
+	v.MaskedAddress, v.Reference = clean(d.MaskedAddress), reference(words, d.Reference)
+	v.Button = &form{Action: d.Action, Name: "confirm", Value: "delete", Label: words.Pages.EraseButton}
 	return v.write(w, "erase.html")
 }
 
@@ -112,50 +113,21 @@ func reference(w *words, ref string) string {
 	return fillClean(w.Pages.Reference, "reference", ref)
 }
 
-// ProblemData fills the pages for a link that is not ours and for a moment in which nothing can be recorded.
-type ProblemData struct {
-	Language string
-	Sender   string // may be empty
-	Contact  string // the unsubscribe address; may be empty
-}
-
-// LinkProblemPage writes what to do about a link that was cut off or changed. It goes with status 404.
-func LinkProblemPage(w io.Writer, d ProblemData) error {
-	p := wordsFor(d.Language).Pages
-	return notice(w, d, p.ProblemTitle, p.ProblemCut, p.ProblemWrite)
-}
-
-// TryAgainPage says that nothing has changed and how to go on. It goes with status 503.
-func TryAgainPage(w io.Writer, d ProblemData) error {
-	p := wordsFor(d.Language).Pages
-	return notice(w, d, p.AgainTitle, p.AgainText, p.AgainWrite)
-}
-
-func notice(w io.Writer, d ProblemData, title, what, write string) error {
-	v := newPage(wordsFor(d.Language), d.Sender, title)
-	v.What = what
-	if address := clean(d.Contact); address != "" {
-		before, after, _ := strings.Cut(write, "{contact}")
-		v.Contact = &contact{before, address, "mailto:" + url.PathEscape(address), after}
-	}
-	return v.write(w, "notice.html")
-}
-
 // page is what the files in pages/ can show.
 type page struct {
 	Words                      *words
 	Style                      template.CSS
 	Title, Sender, What, After string
 	MaskedAddress, Reference   string
-	Action, Label              string
-	FieldName, FieldValue      string
+	Choices                    string
 	InFlight                   bool
+	Button                     *form
+	Rows                       []row
 	Contact                    *contact
 }
 
-type contact struct {
-	Before, Address, Link, After string
-}
+// form is one button with one hidden field, so that it works without JavaScript.
+type form struct{ Action, Name, Value, Label string }
 
 func newPage(w *words, sender, title string) *page {
 	return &page{Words: w, Style: template.CSS(style()), Title: title, Sender: clean(sender)}

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"io"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -21,10 +22,10 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 			return UnsubscribePage(w, UnsubscribeData{Language: lang, Sender: sender, Action: "/u/abc234"})
 		},
 		"done": func(w io.Writer) error {
-			return DonePage(w, DoneData{Language: lang, Sender: sender, Topic: topic, At: pageAt(), InFlight: 1})
+			return DonePage(w, DoneData{Language: lang, Sender: sender, Topic: topic, At: pageAt(), InFlight: 1, Choices: "/p/abc234"})
 		},
 		"done-all": func(w io.Writer) error {
-			return DonePage(w, DoneData{Language: lang, Sender: sender, At: pageAt()})
+			return DonePage(w, DoneData{Language: lang, Sender: sender, At: pageAt(), Choices: "/p/abc234"})
 		},
 		"confirm": func(w io.Writer) error {
 			return ConfirmPage(w, ConfirmData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/c/abc234", Reference: "C-12"})
@@ -32,13 +33,27 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"confirm-done": func(w io.Writer) error {
 			return ConfirmDonePage(w, ConfirmDoneData{Language: lang, Sender: sender, At: pageAt(), Reference: "C-12"})
 		},
-		"link-problem": func(w io.Writer) error {
-			return LinkProblemPage(w, ProblemData{Language: lang, Sender: sender, Contact: contact})
+		"choices": func(w io.Writer) error {
+			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/p/abc234",
+				Topics: []Choice{{ID: "product", Name: topic, In: true}, {ID: "events", Name: "Events"}}})
 		},
-		"try-again": func(w io.Writer) error {
-			return TryAgainPage(w, ProblemData{Language: lang, Sender: sender, Contact: contact})
+		"choices-one": func(w io.Writer) error {
+			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, Action: "/p/abc234"})
 		},
+		"choices-none": func(w io.Writer) error {
+			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, Action: "/p/abc234", Topics: []Choice{{ID: "product", Name: topic}}, Stopped: true})
+		},
+		"link-problem": notice(NoticeData{Kind: NoticeBadLink, Language: lang, Sender: sender, Contact: contact}),
+		"try-again":    notice(NoticeData{Kind: NoticeTryAgain, Language: lang, Sender: sender, Contact: contact}),
+		"expired":      notice(NoticeData{Kind: NoticeExpired, Language: lang, Sender: sender, Days: 30}),
+		"used":         notice(NoticeData{Kind: NoticeUsed, Language: lang, Sender: sender, Reference: "C-12"}),
+		"home":         notice(NoticeData{Kind: NoticeHome, Language: lang, Sender: sender, Contact: contact}),
+		"read-only":    notice(NoticeData{Kind: NoticeReadOnly, Language: lang, Sender: sender}),
 	}
+}
+
+func notice(d NoticeData) func(io.Writer) error {
+	return func(w io.Writer) error { return NoticePage(w, d) }
 }
 
 func written(t *testing.T, write func(io.Writer) error) string {
@@ -64,10 +79,7 @@ func TestPagesAreAccessible(t *testing.T) {
 				if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 || title == "" {
 					t.Errorf("h1 %d, main %d, title %q", count["h1"], count["main"], title)
 				}
-				forms := 0
-				if strings.HasPrefix(name, "unsubscribe") || name == "confirm" {
-					forms = 1
-				}
+				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1}[name]
 				if count["form"] != forms || count["button"] != forms || count["post"] != forms {
 					t.Errorf("%d forms, %d buttons, %d post; want %d", count["form"], count["button"], count["post"], forms)
 				}
@@ -75,6 +87,9 @@ func TestPagesAreAccessible(t *testing.T) {
 					if count[banned] != 0 {
 						t.Errorf("the page has %s", banned)
 					}
+				}
+				if text := written(t, write); strings.ContainsAny(text[strings.Index(text, "</style>"):], "{}") {
+					t.Error("a value was not filled in")
 				}
 				if count["lang="+lang] != 1 {
 					t.Error("the page does not say its language")
@@ -133,13 +148,59 @@ func TestUnsubscribeButtonPostsOneClick(t *testing.T) {
 
 func TestDonePage(t *testing.T) {
 	got := written(t, pages("en", "S", "T", "")["done"])
-	for _, want := range []string{"<h1>Done. It took effect at 14:03 UTC.</h1>", "left us before then can still arrive", "never advertising"} {
+	for _, want := range []string{"<h1>Done. It took effect at 14:03 UTC on 1 June 2026.</h1>", `<a href="/p/abc234">See everything`, "left us before then can still arrive", "never advertising"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %s", want)
 		}
 	}
-	if strings.Contains(written(t, pages("en", "S", "T", "")["done-all"]), "still arrive") {
-		t.Error("the page speaks of a message in flight where there is none")
+	all := written(t, pages("en", "S", "T", "")["done-all"])
+	if strings.Contains(all, "still arrive") || strings.Contains(all, "<a ") {
+		t.Errorf("the page speaks of a message in flight, or of more to stop, where there is none:\n%s", all)
+	}
+}
+
+func TestChoicesOnlyStop(t *testing.T) {
+	got := written(t, pages("en", "S", "News & <b>", "")["choices"])
+	for _, want := range []string{`name="scope" value="topic:product"`, `name="scope" value="all"`, "Stop “News &amp; &lt;b&gt;”", "Emails about “Events” are stopped."} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	if strings.Contains(got, `value="topic:events"`) {
+		t.Error("what is stopped has a button")
+	}
+	if none := written(t, pages("en", "S", "T", "")["choices-none"]); strings.Contains(none, "<button") {
+		t.Error("nothing is left to stop, and there is a button")
+	}
+}
+
+func TestNoticeKinds(t *testing.T) {
+	for _, kind := range []NoticeKind{0, -1, NoticeReadOnly + 1} {
+		if err := NoticePage(io.Discard, NoticeData{Kind: kind}); err == nil {
+			t.Errorf("kind %d made a page", kind)
+		}
+	}
+	for _, kind := range []NoticeKind{NoticeBadLink, NoticeTryAgain, NoticeHome} {
+		if got := written(t, notice(NoticeData{Kind: kind})); strings.Contains(got, "mailto:") {
+			t.Errorf("kind %d offers an address where none is known", kind)
+		}
+	}
+}
+
+func TestFailedText(t *testing.T) {
+	if FailedText("de-AT") == FailedText("en") || FailedText("ja") != FailedText("en") {
+		t.Errorf("%q, %q", FailedText("de-AT"), FailedText("ja"))
+	}
+}
+
+// TestFrenchMarksStayWithTheirWords: a line must not begin with a colon or a closing quote.
+func TestFrenchMarksStayWithTheirWords(t *testing.T) {
+	for key, text := range leaves("", reflect.ValueOf(*wordsFor("fr"))) {
+		for _, mark := range []string{"« ", " »", " :", " ?"} {
+			if strings.Contains(text, mark) {
+				t.Errorf("%s: %q lets the line break at %q", key, text, mark)
+			}
+		}
 	}
 }
 

@@ -40,33 +40,52 @@ type footerWords struct {
 }
 
 type pageWords struct {
-	StopTitle    string `yaml:"stop_title"`
-	StopTopic    string `yaml:"stop_topic"`
-	StopAll      string `yaml:"stop_all"`
-	StopAddress  string `yaml:"stop_address"`
-	StopButton   string `yaml:"stop_button"`
-	StopEffect   string `yaml:"stop_effect"`
-	Continues    string `yaml:"continues"`
-	DoneTitle    string `yaml:"done_title"`
-	DoneTopic    string `yaml:"done_topic"`
-	DoneAll      string `yaml:"done_all"`
-	DoneInFlight string `yaml:"done_in_flight"`
-	DoneClose    string `yaml:"done_close"`
-	EraseTitle   string `yaml:"erase_title"`
-	EraseText    string `yaml:"erase_text"`
-	EraseKeeps   string `yaml:"erase_keeps"`
-	EraseWaits   string `yaml:"erase_waits"`
-	EraseButton  string `yaml:"erase_button"`
-	Reference    string `yaml:"reference"`
-	ErasedTitle  string `yaml:"erased_title"`
-	ErasedText   string `yaml:"erased_text"`
-	ErasedAfter  string `yaml:"erased_after"`
-	ProblemTitle string `yaml:"problem_title"`
-	ProblemCut   string `yaml:"problem_cut"`
-	ProblemWrite string `yaml:"problem_write"`
-	AgainTitle   string `yaml:"again_title"`
-	AgainText    string `yaml:"again_text"`
-	AgainWrite   string `yaml:"again_write"`
+	StopTitle        string `yaml:"stop_title"`
+	StopTopic        string `yaml:"stop_topic"`
+	StopAll          string `yaml:"stop_all"`
+	StopAddress      string `yaml:"stop_address"`
+	StopButton       string `yaml:"stop_button"`
+	StopEffect       string `yaml:"stop_effect"`
+	Continues        string `yaml:"continues"`
+	DoneTitle        string `yaml:"done_title"`
+	DoneTopic        string `yaml:"done_topic"`
+	DoneAll          string `yaml:"done_all"`
+	DoneInFlight     string `yaml:"done_in_flight"`
+	DoneChoices      string `yaml:"done_choices"`
+	DoneClose        string `yaml:"done_close"`
+	EraseTitle       string `yaml:"erase_title"`
+	EraseText        string `yaml:"erase_text"`
+	EraseKeeps       string `yaml:"erase_keeps"`
+	EraseWaits       string `yaml:"erase_waits"`
+	EraseButton      string `yaml:"erase_button"`
+	Reference        string `yaml:"reference"`
+	ErasedTitle      string `yaml:"erased_title"`
+	ErasedText       string `yaml:"erased_text"`
+	ErasedAfter      string `yaml:"erased_after"`
+	ProblemTitle     string `yaml:"problem_title"`
+	ProblemCut       string `yaml:"problem_cut"`
+	ProblemWrite     string `yaml:"problem_write"`
+	AgainTitle       string `yaml:"again_title"`
+	AgainText        string `yaml:"again_text"`
+	AgainWrite       string `yaml:"again_write"`
+	ChoicesTitle     string `yaml:"choices_title"`
+	ChoicesIn        string `yaml:"choices_in"`
+	ChoicesOut       string `yaml:"choices_out"`
+	ChoicesStop      string `yaml:"choices_stop"`
+	ChoicesAll       string `yaml:"choices_all"`
+	ChoicesAllButton string `yaml:"choices_all_button"`
+	ChoicesNone      string `yaml:"choices_none"`
+	ExpiredTitle     string `yaml:"expired_title"`
+	ExpiredText      string `yaml:"expired_text"`
+	ExpiredAgain     string `yaml:"expired_again"`
+	UsedTitle        string `yaml:"used_title"`
+	UsedText         string `yaml:"used_text"`
+	HomeTitle        string `yaml:"home_title"`
+	HomeText         string `yaml:"home_text"`
+	HomeWrite        string `yaml:"home_write"`
+	ReadOnlyTitle    string `yaml:"read_only_title"`
+	ReadOnlyText     string `yaml:"read_only_text"`
+	Failed           string `yaml:"failed"`
 }
 
 type mailWords struct {
@@ -104,11 +123,21 @@ func readWords(lang string) (*words, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the words of %s: %w", lang, err)
 	}
+	if lang == "fr" {
+		raw = unbroken(raw)
+	}
 	var w words
 	if err := yaml.UnmarshalWithOptions(raw, &w, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("reading the words of %s: %w", lang, err)
 	}
 	return &w, nil
+}
+
+// unbroken joins the spaces that French puts beside its quotes, colons and question marks to their words, so that no
+// line begins with a mark. In the file they are plain spaces, which can be seen and typed.
+func unbroken(raw []byte) []byte {
+	const joined = "\u00a0"
+	return []byte(strings.NewReplacer("« ", "«"+joined, " »", joined+"»", " :", joined+":", " ?", joined+"?").Replace(string(raw)))
 }
 
 // wordsFor returns the words of a BCP 47 tag's language, English where there are none.

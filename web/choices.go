@@ -1,14 +1,12 @@
 package web
 
 import (
-	"fmt"
-	"html"
 	"io"
 	"net/http"
-	"strings"
 
 	"heed/consent"
 	"heed/store"
+	"heed/templates"
 )
 
 // choices is /p/TOKEN: what a person gets, each with a button that stops it.
@@ -16,7 +14,7 @@ import (
 // and must not be able to sign its reader up for more.
 func (s *Server) choices(w http.ResponseWriter, r *http.Request) {
 	arrived := s.o.Now()
-	if !allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+	if !s.allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
 	link, ok := s.open(w, r, consent.PurposeChoices, consent.PurposeOptOut)
@@ -67,6 +65,15 @@ type choice struct {
 	in bool
 }
 
+// shown is what the page shows of them.
+func shown(rows []choice) []templates.Choice {
+	out := make([]templates.Choice, len(rows))
+	for i, one := range rows {
+		out[i] = templates.Choice{ID: one.ID, Name: one.Name, In: one.in}
+	}
+	return out
+}
+
 // chosenTopics lists the topics that somebody decided about. Whoever never
 // chose topics has none: one button for everything is all that there is to
 // stop.
@@ -105,45 +112,8 @@ func (s *Server) showChoices(w http.ResponseWriter, r *http.Request, link consen
 		s.unavailable(w, r, "choices", err)
 		return
 	}
-	words := wordsIn(who.lang)
-	body := s.about(words, who.masked) + s.topicRows(words, r, rows) + s.allRow(words, r, stopsAll(who.state, rows))
-	s.page(w, code, who.lang, func(w io.Writer) error { return s.frame(w, who.lang, words.choicesTitle, body) })
-}
-
-func (s *Server) about(words words, masked string) string {
-	if masked == "" {
-		return ""
-	}
-	return paragraph("", words.address+" <bdi>"+html.EscapeString(masked)+"</bdi>.")
-}
-
-func (s *Server) topicRows(words words, r *http.Request, rows []choice) string {
-	var b strings.Builder
-	for _, one := range rows {
-		name := html.EscapeString(one.Name)
-		if !one.in {
-			b.WriteString(paragraph("", fmt.Sprintf(words.stopped, name)))
-			continue
-		}
-		b.WriteString(paragraph("", fmt.Sprintf(words.gets, name)))
-		b.WriteString(s.button(r, "topic:"+one.ID, fmt.Sprintf(words.stopTopic, name)))
-	}
-	return b.String()
-}
-
-func (s *Server) allRow(words words, r *http.Request, stopped bool) string {
-	sender := html.EscapeString(s.o.SenderName)
-	if stopped {
-		return paragraph("", fmt.Sprintf(words.getsNone, sender)) + paragraph("soft", words.continues)
-	}
-	return paragraph("", fmt.Sprintf(words.allText, sender)) + s.button(r, "all", words.stopAll) +
-		paragraph("soft", words.effect) + paragraph("soft", words.continues)
-}
-
-// button is a form of its own, so that it works without JavaScript. label is
-// HTML.
-func (s *Server) button(r *http.Request, scope, label string) string {
-	return `<form method="post" action="` + html.EscapeString(s.action("p", r)) + `">` + "\n" +
-		`<input type="hidden" name="scope" value="` + html.EscapeString(scope) + `">` + "\n" +
-		`<button type="submit">` + label + "</button>\n</form>\n"
+	s.page(w, code, who.lang, func(w io.Writer) error {
+		return templates.ChoicesPage(w, templates.ChoicesData{Language: who.lang, Sender: s.o.SenderName, MaskedAddress: who.masked,
+			Action: s.action("p", r), Topics: shown(rows), Stopped: stopsAll(who.state, rows)})
+	})
 }

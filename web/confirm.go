@@ -17,7 +17,7 @@ import (
 // The link went to the address on file, so that the click proves who asks.
 // Opening it proves nothing: scanners open every link.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
-	if !allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+	if !s.allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
 	link, ok := s.open(w, r, consent.PurposeConfirm)
@@ -68,7 +68,7 @@ func (s *Server) confirmed(w http.ResponseWriter, r *http.Request, c store.Case)
 	})
 }
 
-const daysToConfirm = store.ConfirmFor / (24 * time.Hour)
+const daysToConfirm = int(store.ConfirmFor / (24 * time.Hour))
 
 // waits tells whether a click still counts.
 func (s *Server) waits(c store.Case) bool {
@@ -89,7 +89,6 @@ func (s *Server) showCase(w http.ResponseWriter, r *http.Request, link consent.L
 		return
 	}
 	lang := spoken(c.Language, accepted(r))
-	words := wordsIn(lang)
 	switch {
 	case s.waits(c):
 		s.page(w, code, lang, func(w io.Writer) error {
@@ -97,9 +96,9 @@ func (s *Server) showCase(w http.ResponseWriter, r *http.Request, link consent.L
 				MaskedAddress: masked(c.Email), Action: s.action("c", r), Reference: reference(c)})
 		})
 	case c.State == consent.CaseWaiting:
-		s.notice(w, http.StatusGone, lang, words.expiredTitle, fmt.Sprintf(words.expiredText, daysToConfirm), words.expiredAgain)
+		s.notice(w, r, http.StatusGone, templates.NoticeData{Kind: templates.NoticeExpired, Language: lang, Days: daysToConfirm})
 	default:
-		s.notice(w, code, lang, words.usedTitle, words.usedText, words.reference+reference(c))
+		s.notice(w, r, code, templates.NoticeData{Kind: templates.NoticeUsed, Language: lang, Reference: reference(c)})
 	}
 }
 

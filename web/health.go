@@ -20,7 +20,7 @@ const probeWithin = 2 * time.Second
 // health tells that the process lives. It asks nobody else, so that a database
 // that is away does not get the process restarted.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) {
-	if allowed(w, r, http.MethodGet, http.MethodHead) {
+	if s.allowed(w, r, http.MethodGet, http.MethodHead) {
 		plainText(w, http.StatusOK, "ok\n")
 	}
 }
@@ -28,7 +28,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 // ready tells whether requests can be answered now, and by name what is away.
 // The causes go to the log: they may hold what strangers need not know.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
-	if !allowed(w, r, http.MethodGet, http.MethodHead) {
+	if !s.allowed(w, r, http.MethodGet, http.MethodHead) {
 		return
 	}
 	away := s.probe(r.Context())

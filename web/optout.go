@@ -25,7 +25,7 @@ const finishWithin = 10 * time.Second
 // tells who it is (RFC 8058 §3.1, §6).
 func (s *Server) oneClick(w http.ResponseWriter, r *http.Request) {
 	arrived := s.o.Now()
-	if !allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+	if !s.allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
 	link, ok := s.open(w, r, consent.PurposeOptOut)
@@ -72,7 +72,7 @@ func (s *Server) optOut(w http.ResponseWriter, r *http.Request, route string, o 
 	lang := s.languageOf(r, o.Key)
 	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
 		return templates.DonePage(w, templates.DoneData{Language: lang, Sender: s.o.SenderName, Topic: stopped.Topic,
-			At: stopped.Effective, InFlight: inFlight})
+			At: stopped.Effective, InFlight: inFlight, Choices: s.action("p", r)})
 	})
 }
 

@@ -149,6 +149,7 @@ func (b *bench) everyPage() map[string]reply {
 	return map[string]reply{
 		"ask": b.ask("GET", "/u/"+token, "", ""), "choices": b.ask("GET", "/p/"+token, "", ""),
 		"case": b.ask("GET", path, "", ""), "cut": b.ask("GET", "/u/x", "", ""), "nowhere": b.ask("GET", "/wp-login.php", "", ""),
+		"home": b.ask("GET", "/", "", ""), "read-only": b.ask("PUT", "/", "", ""),
 		"done": b.click(token), "confirmed": b.ask("POST", path, urlencoded, "confirm=delete"), "used": b.ask("GET", path, "", ""),
 	}
 }
@@ -239,8 +240,32 @@ func TestReadiness(t *testing.T) {
 	if contains(got.body, "secret") || contains(got.body, "smtp") {
 		t.Errorf("the answer tells too much: %s", got.body)
 	}
-	b.ask("GET", "/", "", "").wants(t, 200, "Harbour & Notes")
-	b.ask("POST", "/healthz", "", "").wants(t, 405)
+}
+
+// TestOtherAddresses: whoever looks around is told what this is, in a page.
+func TestOtherAddresses(t *testing.T) {
+	b := newBench(t)
+	b.ask("GET", "/", "", "").wants(t, 200, "Harbour &amp; Notes", "unsubscribe@harbour.example")
+	b.ask("POST", "/healthz", "", "").wants(t, 405, "nothing has changed")
+	got := b.ask("DELETE", "/u/"+b.optOutLink("ann@example.com"), "", "", "Accept-Language", "de")
+	got.wants(t, 405, "Diese Seite lässt sich nur öffnen")
+	if allow := got.header.Get("Allow"); allow != "GET, HEAD, POST, OPTIONS" {
+		t.Errorf("Allow is %q", allow)
+	}
+}
+
+// TestDoneLeadsToTheRest: the page after an opt-out of one topic leads to what
+// else there is to stop, with the same link.
+func TestDoneLeadsToTheRest(t *testing.T) {
+	b := newBench(t)
+	token := b.optOutLink("ann@example.com")
+	b.click(token).wants(t, 200, `<a href="/news/p/`+token+`">`)
+	b.ask("GET", "/p/"+token, "", "").wants(t, 200, "Emails about “Product news” are stopped.", `value="topic:events"`)
+	all := b.ask("POST", "/p/"+token, urlencoded, "scope=all")
+	all.wants(t, 200, "no more newsletters or offers")
+	if contains(all.body, "<a ") {
+		t.Error("all is stopped, and the page leads on")
+	}
 }
 
 func TestMetricsAndLogHoldNoAddress(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"heed/templates"
 )
 
 // Handler gives all routes. It never redirects: a POST that follows a redirect
@@ -116,7 +118,7 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // allowed answers what is neither a reading nor a posting request, and tells
 // whether the handler shall go on.
-func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+func (s *Server) allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	if slices.Contains(methods, r.Method) {
 		return true
 	}
@@ -125,6 +127,6 @@ func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 		w.WriteHeader(http.StatusNoContent)
 		return false
 	}
-	http.Error(w, "This address can be opened, not more.", http.StatusMethodNotAllowed)
+	s.notice(w, r, http.StatusMethodNotAllowed, templates.NoticeData{Kind: templates.NoticeReadOnly})
 	return false
 }
