@@ -55,7 +55,7 @@ func New(o Options) *Scheduler {
 const (
 	look      = 200 * time.Millisecond // how often it looks when nobody pokes it
 	sweepTime = 500 * time.Millisecond
-	lostAfter = 5 * time.Second // a job carried for longer is looked for in Redis
+	lostAfter = 2 * time.Second // a job carried for longer is looked for in Redis
 )
 
 // Run works until ctx ends.
@@ -105,7 +105,7 @@ func (s *Scheduler) listenLoop(ctx context.Context) {
 
 func (s *Scheduler) sweepLoop(ctx context.Context) {
 	s.every(ctx, sweepTime, "sweep", func(ctx context.Context) error {
-		return errors.Join(s.sweep(ctx), s.findLost(ctx), s.finish(ctx))
+		return errors.Join(s.sweep(ctx), s.findLost(ctx), s.Store.DropRetries(ctx), s.finish(ctx))
 	})
 }
 

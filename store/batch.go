@@ -136,7 +136,9 @@ func (a *Account) add(state string, reason consent.Reason, n, returned int) {
 	case "rejected":
 		a.Rejected += n
 	case "skipped":
-		a.Skipped[reason] += n
+		if n > 0 {
+			a.Skipped[reason] += n
+		}
 	case "deferred":
 		a.Deferred += n
 	case "uncertain":
@@ -163,9 +165,12 @@ func (t *tx) unwritten(ctx context.Context, id int64, a *Account) error {
 	}
 	n, err := t.countMembers(ctx, c, cursor, bound)
 	a.Audience += n
-	if c.State == "cancelled" || c.State == "failed" {
-		a.Skipped[consent.Cancelled] += n
-	} else {
+	switch c.State {
+	case "cancelled":
+		a.add("skipped", consent.Cancelled, n, 0)
+	case "failed":
+		a.add("skipped", consent.Unrenderable, n, 0)
+	default:
 		a.Waiting += n
 	}
 	return err

@@ -189,8 +189,12 @@ func (s *Store) Cancel(ctx context.Context, id int64) (inFlight int, err error) 
 
 // Fail ends a campaign that cannot be sent, and says why.
 func (s *Store) Fail(ctx context.Context, id int64, why string) error {
-	return s.step(ctx, id, "failing", `UPDATE campaign SET state = 'failed', ended = $2, note = $3
+	err := s.step(ctx, id, "failing", `UPDATE campaign SET state = 'failed', ended = $2, note = $3
 		WHERE id = $1 AND state IN ('sending', 'scheduled')`, s.now().UnixMicro(), why)
+	if err != nil && !errors.Is(err, ErrState) { // another batch may have said so already
+		return err
+	}
+	return s.skipWaiting(ctx, id, consent.Unrenderable)
 }
 
 // step moves a campaign along one arrow of its state machine.

@@ -126,6 +126,8 @@ func (t *tx) verdict(c candidate) Verdict {
 		return Verdict{Later: "gone"}
 	case c.campaignState == "cancelled":
 		return Verdict{Skipped: consent.Cancelled}
+	case c.campaignState == "failed":
+		return Verdict{Skipped: consent.Unrenderable}
 	case c.campaignState != "sending":
 		return Verdict{Later: "paused"}
 	case !c.known:

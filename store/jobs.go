@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"heed/consent"
 )
 
 // Job is a piece of work. Redis carries its number and generation and nothing
@@ -185,17 +187,49 @@ func (t *tx) requeue(ctx context.Context, campaign int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	due, err := t.takeDue(ctx, campaign)
+	if err != nil || len(due) == 0 {
+		return 0, err
+	}
 	job, err := t.addJobs(ctx, 1, Job{Queue: c.queue(), Kind: "send", Campaign: campaign})
 	if err != nil {
 		return 0, err
 	}
-	n, err := t.exec(ctx, `UPDATE delivery SET state = 'waiting', job = $1, changed = $2 WHERE campaign = $3 AND state IN ('deferred', 'uncertain') AND address IN (
-		SELECT address FROM retry WHERE campaign = $3 AND due <= $2 ORDER BY due LIMIT $4)`, job, t.now.UnixMicro(), campaign, BatchSize)
+	_, err = t.exec(ctx, `UPDATE delivery SET state = 'waiting', job = $1, changed = $2 WHERE campaign = $3 AND address IN (`+
+		list(len(due), 4)+`) AND state IN ('deferred', 'uncertain')`, append([]any{job, t.now.UnixMicro(), campaign}, due...)...)
+	return len(due), err
+}
+
+// takeDue takes the plans whose time has come off the list.
+func (t *tx) takeDue(ctx context.Context, campaign int64) (addresses []any, err error) {
+	found, err := t.QueryContext(ctx, `DELETE FROM retry WHERE campaign = $1 AND address IN (SELECT address FROM retry
+		WHERE campaign = $1 AND due <= $2 ORDER BY due LIMIT $3) RETURNING address`, campaign, t.now.UnixMicro(), BatchSize)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	_, err = t.exec(ctx, `DELETE FROM retry WHERE campaign = $1 AND address IN (SELECT address FROM delivery WHERE job = $2)`, campaign, job)
-	return int(n), err
+	defer found.Close()
+	for found.Next() {
+		var address string
+		if err := found.Scan(&address); err != nil {
+			return nil, err
+		}
+		addresses = append(addresses, address)
+	}
+	return addresses, found.Err()
+}
+
+// DropRetries ends what was deferred in campaigns that were cancelled or failed
+// while a result was on its way.
+func (s *Store) DropRetries(ctx context.Context) error {
+	found, err := s.read.QueryContext(ctx, `SELECT DISTINCT c.id FROM retry r JOIN campaign c ON c.id = r.campaign WHERE c.state IN ('cancelled', 'failed')`)
+	if err != nil {
+		return fmt.Errorf("looking for plans of ended campaigns: %w", err)
+	}
+	ids, err := scanIDs(found)
+	for _, id := range ids {
+		err = errors.Join(err, s.skipWaiting(ctx, id, consent.Cancelled))
+	}
+	return err
 }
 
 // FinishCampaigns closes the campaigns in which nobody waits any more.

@@ -242,7 +242,7 @@ func (t *tx) bounce(ctx context.Context, m Inbound) (string, kept, error) {
 	if err != nil {
 		return "", kept{}, err
 	}
-	n, err := t.exec(ctx, `UPDATE delivery SET returned = $3, changed = $3 WHERE address = $1 AND campaign = (
+	n, err := t.exec(ctx, `UPDATE delivery SET state = 'accepted', returned = $3, changed = $3 WHERE address = $1 AND campaign = (
 		SELECT max(c.id) FROM campaign c JOIN delivery d ON d.campaign = c.id AND d.address = $1 WHERE c.id % 65536 = $2) AND state IN ('accepted', 'uncertain') AND returned IS NULL`,
 		l.Address.String(), int(l.Scope), t.now.UnixMicro())
 	if err != nil {

@@ -18,8 +18,9 @@ type pace struct {
 	shared  *redis_rate.Limiter
 	overall float64 // messages a second over all campaigns; 0 none
 
-	mu  sync.Mutex
-	own map[string]*rate.Limiter
+	mu   sync.Mutex
+	own  map[string]*rate.Limiter
+	away time.Time // Redis is not asked again before
 }
 
 func newPace(client redis.UniversalClient, overall float64) *pace {
@@ -61,14 +62,29 @@ func (p *pace) wait(ctx context.Context, campaign int64, limit float64, stop <-c
 // ask takes a turn, or tells how long to wait before asking again.
 func (p *pace) ask(ctx context.Context, name string, limit float64) time.Duration {
 	burst := max(1, int(limit/20))
+	if p.isAway(false) {
+		return p.askOwn(name, limit, burst)
+	}
 	answer, err := p.shared.Allow(ctx, name, redis_rate.Limit{Rate: 1, Burst: burst, Period: time.Duration(float64(time.Second) / limit)})
 	if err != nil {
+		p.isAway(true)
 		return p.askOwn(name, limit, burst)
 	}
 	if answer.Allowed > 0 {
 		return 0
 	}
 	return max(answer.RetryAfter, time.Millisecond)
+}
+
+// isAway tells whether Redis failed a moment ago; every message that asked it
+// would wait for the same time-out.
+func (p *pace) isAway(failed bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if failed {
+		p.away = time.Now().Add(2 * time.Second)
+	}
+	return time.Now().Before(p.away)
 }
 
 func (p *pace) askOwn(name string, limit float64, burst int) time.Duration {

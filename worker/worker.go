@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -195,12 +196,23 @@ func (w *Worker) handle(queue string, task *asynq.Task) error {
 	if err != nil || !mine {
 		return reduce(err)
 	}
-	err = w.do(j)
+	err = w.guarded(j)
 	if err == nil {
 		return nil
 	}
 	w.Log.Error("job_failed", "job", j.ID, "kind", j.Kind, "error", err)
 	return reduce(w.Store.EndJob(w.hard, j, w.Now().Add(backOff(j.Attempts))))
+}
+
+// guarded keeps a panic to its job: the job is carried again like any that
+// failed, instead of being held by a worker that lives and does nothing.
+func (w *Worker) guarded(j store.Job) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return w.do(j)
 }
 
 func (w *Worker) do(j store.Job) error {

@@ -243,3 +243,32 @@ func TestOptOutsDuringASend(t *testing.T) {
 		t.Errorf("the audit counts %d, %v", n, err)
 	}
 }
+
+// TestBrokenContentFailsTheCampaign: a text that cannot be sent to anybody ends
+// the campaign, with a reason for everybody.
+func TestBrokenContentFailsTheCampaign(t *testing.T) {
+	b := newBench(t, mailertest.Options{})
+	ctx := context.Background()
+	b.campaign(3)
+	id, _, err := b.store.AddCampaign(ctx, store.Campaign{Name: "n", Class: consent.Newsletter, Topic: 1, Source: "no front matter", Audience: "all"})
+	if err == nil {
+		err = b.store.Start(ctx, id)
+	}
+	for done := false; err == nil && !done; {
+		done, err = b.store.FanOut(ctx, id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := b.start(nil)
+	a := b.until(id, func(a store.Account) bool { return a.Waiting == 0 })
+	stop()
+	c, err := b.store.Campaign(ctx, id)
+	if err != nil || c.State != "failed" || c.Note == "" || a.Skipped[consent.Unrenderable] != 3 {
+		t.Errorf("campaign %s (%s), account %+v, %v", c.State, c.Note, a, err)
+	}
+	report, err := b.store.Verify(ctx)
+	if err != nil || len(report["I3"].Broken) > 0 {
+		t.Errorf("I3: %v, %v", report["I3"], err)
+	}
+}
