@@ -90,8 +90,10 @@ func (a *app) sendAlert(s *store.Store, alert store.Campaign, skip bool) (alertV
 		return alertView{}, err
 	}
 	id, _, err := s.AddCampaign(a.ctx, alert)
-	if err != nil {
-		return alertView{}, err
+	if err != nil { // somebody else may have stored it just now
+		if id, _ = a.alertByKey(s, alert.AlertKey); id == 0 {
+			return alertView{}, err
+		}
 	}
 	stored, err := s.Campaign(a.ctx, id)
 	if err != nil {
@@ -117,16 +119,22 @@ func (a *app) sendAlert(s *store.Store, alert store.Campaign, skip bool) (alertV
 // fitNew checks an alert before it is stored, unless its key is known: then
 // nothing will be sent, and nothing can be wrong.
 func (a *app) fitNew(s *store.Store, alert store.Campaign, skip bool) error {
-	known, err := s.Campaigns(a.ctx)
-	if err != nil {
+	id, err := a.alertByKey(s, alert.AlertKey)
+	if err != nil || id != 0 {
 		return err
 	}
+	return a.fit(s, alert, skip)
+}
+
+// alertByKey is 0 where no alert has the key.
+func (a *app) alertByKey(s *store.Store, key string) (int64, error) {
+	known, err := s.Campaigns(a.ctx)
 	for _, one := range known {
-		if one.AlertKey == alert.AlertKey {
-			return nil
+		if one.AlertKey == key {
+			return one.ID, nil
 		}
 	}
-	return a.fit(s, alert, skip)
+	return 0, err
 }
 
 // repeated tells the figures of an alert that was sent before.

@@ -138,6 +138,65 @@ func TestSignalEndsServe(t *testing.T) {
 	}
 }
 
+// heed runs a command beside the server.
+func (s *served) heed(t *testing.T, args ...string) string {
+	t.Helper()
+	c := exec.Command("heed", args...)
+	c.Dir, c.Env = s.folder, s.Env
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("heed %v: %v %s", args, err, out)
+	}
+	return string(out)
+}
+
+func (s *served) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(s.folder, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestSignalWhileSending: a relay that is slow to answer makes a shutdown wait
+// for what is claimed, and nothing stays claimed or unknown.
+func TestSignalWhileSending(t *testing.T) {
+	sink, err := mailertest.Start(mailertest.Options{EndDelay: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	s := startServe(t, "SMTP_URL="+sink.URL())
+	people := "email,topics,consent_at,consent_source,consent_text\n"
+	for i := range 200 {
+		people += fmt.Sprintf("p%d@example.com,news,2026-01-02,form,I want it\n", i)
+	}
+	s.write(t, "people.csv", people)
+	s.write(t, "news.md", "---\nsubject: Hello\ntopic: news\n---\nText.\n")
+	s.heed(t, "contact", "import", "people.csv")
+	s.heed(t, "campaign", "new", "news.md")
+	s.heed(t, "campaign", "start", "1")
+	for end := time.Now().Add(20 * time.Second); sink.Seen("END")+sink.Count() == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("nothing is sent: %s", s.talk)
+		}
+	}
+	s.Process.Signal(syscall.SIGTERM)
+	if code := s.ends(t); code != 0 {
+		t.Errorf("exit code %d: %s", code, s.talk)
+	}
+	var status struct {
+		Accepted, Uncertain, Waiting int
+		InFlight                     int `json:"in_flight"`
+	}
+	if err := json.Unmarshal([]byte(s.heed(t, "campaign", "status", "1", "--json")), &status); err != nil {
+		t.Fatal(err)
+	}
+	if status.Accepted != sink.Count() || status.Accepted+status.Waiting != 200 || status.InFlight+status.Uncertain != 0 || status.Waiting == 0 {
+		t.Errorf("after the shutdown: %+v, the relay took %d", status, sink.Count())
+	}
+	s.heed(t, "verify")
+}
+
 // TestOptOutWithoutRedisAndRelay: what an opt-out needs is the database.
 func TestOptOutWithoutRedisAndRelay(t *testing.T) {
 	s := startServe(t, "REDIS_URL=redis://user:s3cret@127.0.0.1:1", "SMTP_URL=smtp://127.0.0.1:1?tls=none")
