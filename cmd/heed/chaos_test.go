@@ -87,6 +87,41 @@ func (s *story) sends(t *testing.T, n int) {
 	}
 }
 
+// TestChaosKillOthers kills each of the processes beside the worker. Wishes that
+// come meanwhile are heard when the process is back.
+func TestChaosKillOthers(t *testing.T) {
+	s, id := storm(t, setUp{postgres: true, redis: true, apart: true}, 4*chaosRate)
+	for _, role := range []string{"scheduler", "inbox", "web"} {
+		s.sends(t, chaosRate/2)
+		s.children[role].kill()
+		raw, mail := plainLetter(s.people[3].email, "unsubscribe@"+domain, "stop", "Please unsubscribe me.").write(time.Now())
+		if err := s.Deliver(s.people[3].email, "unsubscribe@"+domain, raw); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.launch(t.Context(), role); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		if err := s.done(t.Context(), mail); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s killed: a mail that came meanwhile was done %s after it was back", role, time.Since(began).Round(time.Millisecond))
+	}
+	if err := responds(t.Context(), s.web+"/readyz", chaosRecovery); err != nil {
+		t.Error(err)
+	}
+	s.isOut(t.Context(), t, s.people[3].email)
+	s.finishes(t.Context(), t, id).expectWhole(t, 0)
+}
+
+// done waits until a mail to unsubscribe@ lies in Processed.
+func (s *story) done(ctx context.Context, id string) error {
+	return eventually(ctx, patience, "the mail to be done", func() (bool, error) {
+		folder, err := s.filed("unsubscribe", id)
+		return folder == "Processed", err
+	})
+}
+
 // TestChaosRedisEmptied: whatever Redis forgets is known to SQL.
 func TestChaosRedisEmptied(t *testing.T) {
 	s, real := stormOn(t, setUp{redis: true}, 3*chaosRate)
@@ -154,11 +189,7 @@ func mailboxAway(t *testing.T, s *story, stop, start func() error, deliver func(
 			t.Fatal(err)
 		}
 	}
-	err := eventually(t.Context(), patience, "the mail to be done", func() (bool, error) {
-		folder, err := s.filed("unsubscribe", id)
-		return folder == "Processed", err
-	})
-	if err != nil {
+	if err := s.done(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	s.isOut(t.Context(), t, who)
