@@ -2,7 +2,7 @@
 //
 // The files here are the program around the packages: flags (cli.go),
 // configuration (config*.go), what each command does (one file a noun), and
-// the wiring of the processes (serve.go, roles.go, redis.go).
+// the wiring of the processes (roles.go, serve.go, parts.go, redis.go).
 //
 // The program's voice: data goes to stdout, talk and errors to stderr. An error
 // says what was being done and, where there is one, what to do next.

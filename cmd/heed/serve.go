@@ -8,20 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"heed/consent"
-	"heed/inbox"
-	"heed/mailer"
-	"heed/scheduler"
 	"heed/store"
 	"heed/web"
-	"heed/worker"
 )
 
 // process is what runs: the roles around one store.
@@ -129,130 +123,6 @@ func (p *process) warnRedis(text string) { p.log.Warn("redis_unclear", "cause", 
 type part struct {
 	name string
 	run  func(context.Context) error
-}
-
-func (p *process) parts() (parts []part, err error) {
-	if p.scheduler {
-		s := scheduler.New(scheduler.Options{Store: p.s, Redis: p.redis, Log: p.log, Registry: p.registry})
-		parts = append(parts, part{"scheduler", p.afterRedis(s.Run)})
-	}
-	if p.worker {
-		w, err := p.newWorker()
-		if err != nil {
-			return nil, err
-		}
-		if w != nil {
-			parts = append(parts, part{"worker", p.afterRedis(w.Run)})
-		}
-	}
-	if p.inbox {
-		pollers, err := p.pollers()
-		if err != nil {
-			return nil, err
-		}
-		parts = append(parts, pollers...)
-	}
-	return parts, nil
-}
-
-// afterRedis begins only when Redis can be used.
-func (p *process) afterRedis(run func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		if err := p.redis.fit(ctx, p.warnRedis); err != nil {
-			return err
-		}
-		return run(ctx)
-	}
-}
-
-// newWorker is nil where nothing can be sent: then opt-outs, imports and cases
-// work, and campaigns wait.
-func (p *process) newWorker() (*worker.Worker, error) {
-	if err := p.c.canSend(); err != nil {
-		if !p.web {
-			return nil, err
-		}
-		p.log.Warn("sending_off", "cause", err.Error())
-		return nil, nil
-	}
-	relay, err := p.c.relay()
-	if err != nil {
-		if p.c.SMTPURL != "" || !p.web {
-			return nil, err
-		}
-		p.log.Warn("sending_off", "cause", "SMTP_URL is not set")
-		return nil, nil
-	}
-	signer, err := p.c.signer()
-	if err = firstError(err, reachable(relay.Host, p.public)); err != nil {
-		return nil, err
-	}
-	return worker.New(p.workerOptions(relay, signer))
-}
-
-func (p *process) workerOptions(relay mailer.Relay, signer *mailer.Signer) worker.Options {
-	c := p.c
-	sender := worker.Sender{Name: c.Sender.Name, From: c.Sender.From, Domain: c.domain(), PostalAddress: c.Sender.PostalAddress,
-		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy)}
-	return worker.Options{Store: p.s, Redis: p.redis, Relay: relay, Signer: signer, Sender: sender, PublicURL: p.public,
-		Connections: c.Connections, Rate: c.Rate, RetryFirst: c.RetryFirst, Log: p.log, Registry: p.registry}
-}
-
-// pollers makes one for each mailbox that has a URL.
-func (p *process) pollers() (parts []part, err error) {
-	read := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "heed_mails_total", Help: "Mails read, by mailbox and what they are."}, []string{"role", "kind"})
-	if err := p.registry.Register(read); err != nil {
-		return nil, err
-	}
-	ours, err := p.ours()
-	if err != nil {
-		return nil, err
-	}
-	owner := p.owner()
-	for _, box := range p.c.Mailbox {
-		if box.URL == "" {
-			continue
-		}
-		poller := &inbox.Poller{Store: p.s, Ours: ours, Owner: owner, Poll: p.c.Poll, Log: p.log,
-			Mailbox:   inbox.Mailbox{Role: box.Role, Address: box.Address, URL: box.URL, PasswordFile: p.c.relative(box.PasswordFile)},
-			Read:      func(role string, kind consent.Kind) { read.WithLabelValues(role, string(kind)).Inc() },
-			Effective: func(_ string, after time.Duration) { p.figures.OptedOut(consent.ViaMail, after) }}
-		parts = append(parts, part{"inbox " + box.Role, poller.Run})
-	}
-	return parts, nil
-}
-
-// owner names this installation in the leases of mailboxes. It is the same
-// after a restart: nobody waits for the lease of a process that was killed.
-func (p *process) owner() string {
-	host, _ := os.Hostname() // without a name the folder alone must do
-	folder, err := filepath.Abs(p.c.Data)
-	if err != nil {
-		folder = p.c.Data
-	}
-	return host + ":" + folder
-}
-
-func (p *process) ours() (inbox.Ours, error) {
-	topics, err := p.s.Topics(context.Background())
-	names := map[string]int{}
-	for _, topic := range topics {
-		names[topic.Name] = topic.Number
-	}
-	return p.c.ours(names), err
-}
-
-// server is nil where this process does not serve.
-func (p *process) server() (*web.Server, error) {
-	if !p.web {
-		return nil, nil
-	}
-	var ready []web.Check
-	if p.redis != nil {
-		ready = append(ready, web.Check{Name: "redis", Probe: func(ctx context.Context) error { return p.redis.Ping(ctx).Err() }})
-	}
-	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe),
-		Ready: ready, Log: p.log, Registry: p.registry, Metrics: p.figures})
 }
 
 // run starts the server, then the parts; at a signal it ends the parts first,
