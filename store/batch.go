@@ -190,12 +190,12 @@ func (t *tx) countMembers(ctx context.Context, c Campaign, cursor, bound int64) 
 		if err != nil || len(people) == 0 {
 			return n, err
 		}
-		lists, err := t.lists(ctx, audience, people)
+		lists, err := t.lists(ctx, audience.NeedsLists(), people)
 		if err != nil {
 			return n, err
 		}
 		for _, p := range people {
-			if audience.Match(lists.traits(p)) {
+			if audience.Match(lists.Traits(p)) {
 				n++
 			}
 			cursor = p.ID

@@ -87,12 +87,12 @@ func (t *tx) reach(ctx context.Context, c Campaign, cursor, bound int64) (found 
 	if len(people) == limit {
 		last = people[len(people)-1].ID
 	}
-	lists, err := t.lists(ctx, audience, people)
+	lists, err := t.lists(ctx, audience.NeedsLists(), people)
 	if err != nil {
 		return nil, 0, err
 	}
 	for _, p := range people {
-		if audience.Match(lists.traits(p)) {
+		if audience.Match(lists.Traits(p)) {
 			found = append(found, reached{p.ID, p.Key.String(), sieve(c, p)})
 		}
 	}
@@ -178,52 +178,6 @@ func (c Campaign) queue() string {
 	return "alert"
 }
 
-// lists holds what an audience may ask about people beyond their row.
-type lists struct {
-	services map[int64][]string
-	topics   map[int]string
-}
-
-func (t *tx) lists(ctx context.Context, audience *consent.Audience, people []Person) (lists, error) {
-	l := lists{services: map[int64][]string{}, topics: map[int]string{}}
-	if !audience.NeedsLists() || len(people) == 0 {
-		return l, nil
-	}
-	found, err := t.QueryContext(ctx, `SELECT h.person, s.slug FROM holding h JOIN service s ON s.id = h.service
-		WHERE h.person >= $1 AND h.person <= $2`, people[0].ID, people[len(people)-1].ID)
-	if err != nil {
-		return l, fmt.Errorf("reading what people hold: %w", err)
-	}
-	defer found.Close()
-	for found.Next() {
-		var person int64
-		var slug string
-		if err := found.Scan(&person, &slug); err != nil {
-			return l, err
-		}
-		l.services[person] = append(l.services[person], slug)
-	}
-	if err := found.Err(); err != nil {
-		return l, err
-	}
-	topics, err := t.s.Topics(ctx)
-	for _, one := range topics {
-		l.topics[one.Number] = one.ID
-	}
-	return l, err
-}
-
-func (l lists) traits(p Person) consent.Traits {
-	traits := consent.Traits{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Company: p.Company,
-		Language: p.Language, TimeZone: p.TimeZone, Attrs: p.Attrs, Services: l.services[p.ID]}
-	for number, mark := range p.State.Topics {
-		if mark.Choice == consent.In {
-			traits.Topics = append(traits.Topics, l.topics[number])
-		}
-	}
-	return traits
-}
-
 // Estimate counts who a campaign would reach if it began now, and who not and
 // why. It asks the same questions as the send.
 func (s *Store) Estimate(ctx context.Context, c Campaign, each func(Person, consent.Reason)) error {
@@ -237,12 +191,12 @@ func (s *Store) Estimate(ctx context.Context, c Campaign, each func(Person, cons
 			if err != nil || len(people) == 0 {
 				return err
 			}
-			lists, err := t.lists(ctx, audience, people)
+			lists, err := t.lists(ctx, audience.NeedsLists(), people)
 			if err != nil {
 				return err
 			}
 			for _, p := range people {
-				if audience.Match(lists.traits(p)) {
+				if audience.Match(lists.Traits(p)) {
 					each(p, t.decide(ctx, c, p))
 				}
 				cursor = p.ID

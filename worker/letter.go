@@ -117,9 +117,10 @@ func segments(in []templates.Segment) []mailer.Segment {
 
 // message renders the whole message in memory, signed; nothing is said to the
 // relay before it is whole.
-func (w *Worker) message(l *lane, c *content, letter store.Letter) ([]byte, error) {
-	p := templates.Person{Email: letter.Email, FirstName: letter.FirstName, LastName: letter.LastName, Company: letter.Company,
-		Language: letter.Language, TimeZone: letter.TimeZone, Attr: letter.Attrs}
+func (w *Worker) message(l *lane, c *content, letter store.Letter, lists store.Lists) ([]byte, error) {
+	traits := lists.Traits(letter.Person)
+	p := templates.Person{Email: traits.Email, FirstName: traits.FirstName, LastName: traits.LastName, Company: traits.Company,
+		Language: traits.Language, TimeZone: traits.TimeZone, Attr: traits.Attrs, Services: traits.Services, Topics: traits.Topics}
 	links := w.links(c, letter)
 	values, err := fields(c.words, p, links.Links)
 	if err != nil {

@@ -27,28 +27,53 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
+	lists, err := w.lists(ctx, c, letters)
+	if err != nil {
+		return err
+	}
 	l := <-w.lanes[j.Queue]
 	defer func() { w.lanes[j.Queue] <- l }()
-	rest := w.walk(ctx, l, c, j, letters)
+	rest := w.walk(ctx, batch{l, c, j, lists}, letters)
 	return w.endBatch(ctx, j, rest)
+}
+
+// batch is what all letters of a job share.
+type batch struct {
+	*lane
+	c     *content
+	j     store.Job
+	lists store.Lists
+}
+
+// lists reads services and topics where the text has conditions that may ask
+// for them.
+func (w *Worker) lists(ctx context.Context, c *content, letters []store.Letter) (store.Lists, error) {
+	if !c.words.Dynamic() {
+		return store.Lists{}, nil
+	}
+	people := make([]store.Person, len(letters))
+	for i, letter := range letters {
+		people[i] = letter.Person
+	}
+	return w.Store.Lists(ctx, people)
 }
 
 // walk sends one letter after the other; rest tells how long the batch should
 // rest before it is carried again, should anything still wait.
-func (w *Worker) walk(ctx context.Context, l *lane, c *content, j store.Job, letters []store.Letter) (rest time.Duration) {
+func (w *Worker) walk(ctx context.Context, b batch, letters []store.Letter) (rest time.Duration) {
 	for _, letter := range letters {
 		if w.stopped() {
 			return 0
 		}
-		if later := w.pace.wait(ctx, c.ID, c.Rate, w.stopping); later > 0 {
+		if later := w.pace.wait(ctx, b.c.ID, b.c.Rate, w.stopping); later > 0 {
 			return later
 		}
-		switch w.one(ctx, l, c, j, letter) {
+		switch w.one(ctx, b, letter) {
 		case goOn:
 		case stopBatch:
 			return 0
 		case relayAway:
-			return backOff(j.Attempts)
+			return backOff(b.j.Attempts)
 		}
 	}
 	return 0
@@ -83,11 +108,12 @@ const stubborn = 40
 
 // one hands over one message, by the protocol: render, send all but the end,
 // claim, end.
-func (w *Worker) one(ctx context.Context, l *lane, c *content, j store.Job, letter store.Letter) step {
+func (w *Worker) one(ctx context.Context, b batch, letter store.Letter) step {
+	l, c, j := b.lane, b.c, b.j
 	if letter.ID == 0 {
 		return w.skip(ctx, c, letter, consent.Erased)
 	}
-	msg, err := w.message(l, c, letter)
+	msg, err := w.message(l, c, letter, b.lists)
 	if err != nil {
 		return w.unrenderable(ctx, c, letter, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -270,5 +271,40 @@ func TestBrokenContentFailsTheCampaign(t *testing.T) {
 	report, err := b.store.Verify(ctx)
 	if err != nil || len(report["I3"].Broken) > 0 {
 		t.Errorf("I3: %v, %v", report["I3"], err)
+	}
+}
+
+// TestConditionsSeeServicesAndTopics renders person by person.
+func TestConditionsSeeServicesAndTopics(t *testing.T) {
+	b := newBench(t, mailertest.Options{})
+	ctx := context.Background()
+	row := store.Contact{Email: "a@example.org", Topics: []string{"product"}, Services: []string{"files"}, ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes"}
+	plain := row
+	plain.Email, plain.Services = "b@example.org", nil
+	if _, err := b.store.Import(ctx, []store.Contact{row, plain}, "", false); err != nil {
+		t.Fatal(err)
+	}
+	text := "---\nsubject: Hello\ntopic: product\n---\nYou hold {% for s in services %}[{{ s }}]{% endfor %}, you read {% for s in topics %}[{{ s }}]{% endfor %}.\n"
+	id, _, err := b.store.AddCampaign(ctx, store.Campaign{Name: "n", Class: consent.Newsletter, Topic: 1, Source: text, Audience: "all"})
+	if err == nil {
+		err = b.store.Start(ctx, id)
+	}
+	for done := false; err == nil && !done; {
+		done, err = b.store.FanOut(ctx, id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := b.start(nil)
+	b.until(id, func(a store.Account) bool { return a.Accepted == 2 })
+	stop()
+	for _, r := range b.sink.Records() {
+		want := "You hold , you read [product]."
+		if r.To == "a@example.org" {
+			want = "You hold [files], you read [product]."
+		}
+		if !strings.Contains(string(r.Data), want) {
+			t.Errorf("the message to %s does not say %q:\n%s", r.To, want, r.Data)
+		}
 	}
 }

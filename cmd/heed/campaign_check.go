@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -99,19 +100,34 @@ func missingText(field string, n int) string {
 // missing counts, over those who would get it now, whose values are missing.
 func (a *app) missing(s *store.Store, c compiled) (fields map[string]int, reached int, err error) {
 	fields = c.words.Check(func(yield func(templates.Person) bool) {
-		err = s.Estimate(a.ctx, c.Campaign, func(p store.Person, reason consent.Reason) {
-			if reason == "" {
-				reached++
-				yield(personOf(p))
+		var chunk []store.Person
+		flush := func() {
+			lists, failed := s.Lists(a.ctx, chunk)
+			err = errors.Join(err, failed)
+			for _, p := range chunk {
+				yield(personOf(p, lists)) // counting takes everybody
+			}
+			chunk = chunk[:0]
+		}
+		failed := s.Estimate(a.ctx, c.Campaign, func(p store.Person, reason consent.Reason) {
+			if reason != "" {
+				return
+			}
+			reached++
+			if chunk = append(chunk, p); len(chunk) == 500 {
+				flush()
 			}
 		})
+		err = errors.Join(err, failed)
+		flush()
 	})
 	return fields, reached, err
 }
 
-func personOf(p store.Person) templates.Person {
-	return templates.Person{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Company: p.Company, Language: p.Language,
-		TimeZone: p.TimeZone, Attr: p.Attrs}
+func personOf(p store.Person, lists store.Lists) templates.Person {
+	t := lists.Traits(p)
+	return templates.Person{Email: t.Email, FirstName: t.FirstName, LastName: t.LastName, Company: t.Company, Language: t.Language,
+		TimeZone: t.TimeZone, Attr: t.Attrs, Services: t.Services, Topics: t.Topics}
 }
 
 // fit refuses what a check finds wrong. With skip, people for whom a value is

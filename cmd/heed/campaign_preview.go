@@ -114,10 +114,18 @@ func (a *app) render(c compiled, p store.Person) (previewView, error) {
 		links.Reason.At = mark.Time()
 	}
 	v := previewView{To: p.Email}
-	var err error
-	if v.Subject, err = c.words.Subject(personOf(p)); err != nil {
+	s, err := a.store()
+	if err != nil {
 		return v, err
 	}
-	v.Text, v.HTML, err = c.words.Full(personOf(p), links)
+	lists, err := s.Lists(a.ctx, []store.Person{p})
+	if err != nil {
+		return v, err
+	}
+	reader := personOf(p, lists)
+	if v.Subject, err = c.words.Subject(reader); err != nil {
+		return v, err
+	}
+	v.Text, v.HTML, err = c.words.Full(reader, links)
 	return v, err
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // defaultAlertCap is how many alerts a person gets in 30 days at most.
-const defaultAlertCap = 30
+const defaultAlertCap = 4
 
 func (c *config) limits() consent.Policy {
 	if c.Delivery.AlertCap == nil {
