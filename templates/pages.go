@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"strings"
 	"sync"
 	"time"
 )
@@ -53,9 +54,9 @@ type DoneData struct {
 // DonePage writes the answer to an opt-out: since when it holds, what stopped, what continues, and where to stop more.
 func DonePage(w io.Writer, d DoneData) error {
 	words := wordsFor(d.Language)
-	v := newPage(words, d.Sender, fill(words.Pages.DoneTitle, "time", words.moment(d.At), "date", words.date(d.At)))
+	v := newPage(words, d.Sender, words.Pages.DoneTitle)
 	v.What = stopped(words.Pages.DoneTopic, words.Pages.DoneAll, d.Sender, d.Topic)
-	v.InFlight = d.InFlight > 0
+	v.After, v.InFlight = fill(words.Pages.DoneSince, "time", words.moment(d.At), "date", words.date(d.At)), d.InFlight > 0
 	if d.Topic != "" {
 		v.Choices = d.Choices
 	}
@@ -141,8 +142,12 @@ func (v *page) write(w io.Writer, file string) error {
 }
 
 var pageTemplates = sync.OnceValue(func() *template.Template {
-	return template.Must(template.ParseFS(pageFiles, "pages/*.html"))
+	whole := template.FuncMap{"whole": whole}
+	return template.Must(template.New("").Funcs(whole).ParseFS(pageFiles, "pages/*.html"))
 })
+
+// whole keeps a hyphenated word such as E-Mail on one line of a heading.
+func whole(title string) string { return strings.ReplaceAll(title, "-", "\u2011") }
 
 var style = sync.OnceValue(func() string {
 	raw, err := pageFiles.ReadFile("pages/style.css")

@@ -148,7 +148,7 @@ func TestUnsubscribeButtonPostsOneClick(t *testing.T) {
 
 func TestDonePage(t *testing.T) {
 	got := written(t, pages("en", "S", "T", "")["done"])
-	for _, want := range []string{"<h1>Done. It took effect at 14:03 UTC on 1 June 2026.</h1>", `<a href="/p/abc234">See everything`, "left us before then can still arrive", "never advertising"} {
+	for _, want := range []string{"<h1>Done.</h1>", "It took effect at 14:03 UTC on 1 June 2026.", `<a class="way" href="/p/abc234">See everything`, "left us before then can still arrive", "never advertising"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("the page lacks %s", want)
 		}

@@ -50,6 +50,7 @@ type pageWords struct {
 	DoneTitle        string `yaml:"done_title"`
 	DoneTopic        string `yaml:"done_topic"`
 	DoneAll          string `yaml:"done_all"`
+	DoneSince        string `yaml:"done_since"`
 	DoneInFlight     string `yaml:"done_in_flight"`
 	DoneChoices      string `yaml:"done_choices"`
 	DoneClose        string `yaml:"done_close"`

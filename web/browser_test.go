@@ -49,7 +49,7 @@ func TestInABrowser(t *testing.T) {
 	if mark := b.state("ann@example.com").Topics[1]; mark.Choice != consent.Out || mark.Via != consent.ViaPage {
 		t.Errorf("the button recorded %+v; the page says %s", mark, body)
 	}
-	if !contains(body, "Done. It took effect at") {
+	if !contains(body, "It took effect at") {
 		t.Errorf("the page says %s", body)
 	}
 }
