@@ -26,7 +26,7 @@ type Campaign struct {
 	Topic     string // topic id; required for newsletters
 	Service   string // service id; alerts only
 	Class     consent.Class
-	Audience  string    // "all" or an expression for ParseAudience
+	Audience  string    // "all" or an expression for consent.ParseAudience
 	From      string    // an address, with or without a name; empty means the configured sender
 	Schedule  time.Time // when to start; zero means by hand
 	StartBy   time.Time // after this moment the campaign is missed rather than sent late

@@ -7,17 +7,18 @@ import (
 	"unicode/utf8"
 )
 
-// Person is what a message may say about its recipient and what an audience may ask about them. Empty means unknown.
+// Person is what a message may say about its recipient, and what its conditions may ask. Empty means unknown. Whether
+// somebody belongs to an audience is decided elsewhere, by consent.Audience.
 type Person struct {
 	Email     string
 	FirstName string
 	LastName  string
 	Company   string
 	Language  string // BCP 47, such as "de"
-	TimeZone  string // IANA name; for audiences only
+	TimeZone  string // IANA name; no text shows it
 	Attr      map[string]string
-	Services  []string // ids; for audiences and conditions only
-	Topics    []string // ids; for audiences and conditions only
+	Services  []string // ids; for conditions and loops only
+	Topics    []string // ids; for conditions and loops only
 }
 
 // Links holds what differs from message to message beside the person: where this person can choose, and why they are
