@@ -247,8 +247,9 @@ func (p *passage) givenBack(result store.Result, r mailer.Result) step {
 }
 
 // strike counts a mailbox that the relay says does not exist (RFC 3463 §3.2).
+// At MAIL the same codes speak of our own address.
 func (p *passage) strike(r mailer.Result) {
-	if r.Stage != mailer.StageRcpt || r.Enhanced != "5.1.1" && r.Enhanced != "5.2.1" {
+	if r.Code == 0 || r.Stage == mailer.StageMail || r.Enhanced != "5.1.1" && r.Enhanced != "5.2.1" {
 		return
 	}
 	if err := p.w.Store.Strike(p.w.hard, p.letter.Address); err != nil {

@@ -193,15 +193,35 @@ func (w *Worker) handle(queue string, task *asynq.Task) error {
 		return errStopping
 	}
 	j, mine, err := w.Store.Begin(w.hard, id, generation, w.id)
-	if err != nil || !mine {
-		return reduce(err)
+	if err != nil { // it may be begun all the same: the answer to a commit can be lost
+		return reduce(errors.Join(err, w.putDown(store.Job{ID: id, Generation: generation, Attempts: 1})))
+	}
+	if !mine {
+		return nil
 	}
 	err = w.guarded(j)
 	if err == nil {
 		return nil
 	}
 	w.Log.Error("job_failed", "job", j.ID, "kind", j.Kind, "error", err)
-	return reduce(w.Store.EndJob(w.hard, j, w.Now().Add(backOff(j.Attempts))))
+	return reduce(w.putDown(j))
+}
+
+// putDown has a job carried again. A store that is away is waited for: a job
+// that stays begun in the name of a worker that lives is nobody's, for ever. The
+// jobs of one that stops are taken back by the sweep.
+func (w *Worker) putDown(j store.Job) error {
+	for {
+		err := w.Store.EndJob(w.hard, j, w.Now().Add(backOff(j.Attempts)))
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-w.stopping:
+			return err
+		case <-time.After(pulse):
+		}
+	}
 }
 
 // guarded keeps a panic to its job: the job is carried again like any that
