@@ -18,6 +18,7 @@ type recipients struct {
 	nobody  map[string]bool
 	count   map[string]int // by subject
 	told    []func(mailertest.Record)
+	asked   func(to string) // told of each recipient that is offered; may be nil
 }
 
 // openRecipients serves on loopback. The server of eve takes a mail at the
@@ -33,6 +34,9 @@ func openRecipients(keep mailertest.Keep) (*recipients, error) {
 func (r *recipients) judge(_, to string) mailertest.Reply {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.asked != nil {
+		r.asked(to)
+	}
 	switch {
 	case r.later[to] > 0:
 		r.later[to]--
@@ -68,6 +72,13 @@ func (r *recipients) got(kind string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count[kind]
+}
+
+// offers calls ask for each recipient from now on; ask must return at once.
+func (r *recipients) offers(ask func(to string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked = ask
 }
 
 func (r *recipients) refusals(of string) int {

@@ -54,8 +54,8 @@ func optOuts(t *testing.T, u setUp) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	addresses := leavers(ctx, t, s)
-	id := s.starts(ctx, t, newsFile(s.site.url, 0))
-	before := s.leave(ctx, t, addresses)
+	id := ""
+	before := s.leave(ctx, t, addresses, func() { id = s.starts(ctx, t, newsFile(s.site.url, 0)) })
 	p := s.finishes(ctx, t, id)
 	p.expectWhole(t, 0)
 	if p.SentAfter != 0 || p.OptOuts != optOutLeavers {
@@ -157,40 +157,70 @@ func (p proof) expectWhole(t *testing.T, uncertain int) {
 	}
 }
 
-// leave lets everybody in addresses opt out about when it is their turn, so that
-// opt-outs and claims meet. It gives how many messages the campaign had sent
-// when the last one was through.
-func (s *story) leave(ctx context.Context, t *testing.T, addresses map[string]string) int {
+// leave lets everybody in addresses opt out when it is their turn, so that
+// opt-outs and claims meet: every second one at the very moment at which the
+// message is offered to the relay, the others about then. The campaign begins
+// with start. It gives how many messages had been sent when the last one was
+// through.
+func (s *story) leave(ctx context.Context, t *testing.T, addresses map[string]string, start func()) int {
 	t.Helper()
 	const hands = 16
-	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = hands
-	turns := make(chan int)
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 2 * hands
+	byTurn, byOffer := make(chan string), make(chan string, len(addresses))
 	var failed atomic.Int64
 	var running sync.WaitGroup
-	for range hands {
-		running.Go(func() {
-			for i := range turns {
-				s.awaitTurn(ctx, i)
-				a, err := optOut(ctx, addresses[s.people[i].email], s.people[i].email)
-				if err != nil {
-					failed.Add(1)
-					continue
-				}
-				s.acknowledged(a)
+	out := func(leaving <-chan string) {
+		for who := range leaving {
+			a, err := optOut(ctx, addresses[who], who)
+			if err != nil {
+				failed.Add(1)
+				continue
 			}
-		})
-	}
-	for i, p := range s.people {
-		if p.circle != "" {
-			turns <- i
+			s.acknowledged(a)
 		}
 	}
-	close(turns)
+	for range hands {
+		running.Go(func() { out(byTurn) })
+		running.Go(func() { out(byOffer) })
+	}
+	if err := s.call(ctx, byTurn, byOffer, start); err != nil {
+		t.Error(err)
+	}
 	running.Wait()
 	if failed.Load() > 0 {
 		t.Errorf("%d opt-outs failed", failed.Load())
 	}
 	return s.got(kindNews)
+}
+
+// call names the leavers when it is their turn.
+func (s *story) call(ctx context.Context, byTurn, byOffer chan<- string, start func()) error {
+	defer close(byOffer)
+	defer close(byTurn)
+	waiting := map[string]bool{}
+	for i, p := range s.people {
+		if p.circle != "" && i%2 == 0 {
+			waiting[p.email] = true
+		}
+	}
+	var left atomic.Int64
+	left.Store(int64(len(waiting)))
+	s.offers(func(to string) {
+		if waiting[to] {
+			delete(waiting, to)
+			byOffer <- to
+			left.Add(-1)
+		}
+	})
+	defer s.offers(nil)
+	start()
+	for i, p := range s.people {
+		if p.circle != "" && i%2 == 1 {
+			s.awaitTurn(ctx, i)
+			byTurn <- p.email
+		}
+	}
+	return eventually(ctx, 3*time.Minute, "every leaver to be offered a message", func() (bool, error) { return left.Load() == 0, nil })
 }
 
 // awaitTurn waits until the campaign comes near the ith of the list: sometimes
