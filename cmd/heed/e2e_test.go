@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -54,8 +55,11 @@ func optOuts(t *testing.T, u setUp) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	addresses := leavers(ctx, t, s)
-	id := ""
-	before := s.leave(ctx, t, addresses, func() { id = s.starts(ctx, t, newsFile(s.site.url, 0)) })
+	offered, others := halves(addresses)
+	allLeft := s.leaveWhenOffered(ctx, t, offered)
+	id := s.starts(ctx, t, newsFile(s.site.url, 0))
+	before := s.leave(ctx, t, others)
+	allLeft()
 	p := s.finishes(ctx, t, id)
 	p.expectWhole(t, 0)
 	if p.SentAfter != 0 || p.OptOuts != optOutLeavers {
@@ -157,70 +161,81 @@ func (p proof) expectWhole(t *testing.T, uncertain int) {
 	}
 }
 
-// leave lets everybody in addresses opt out when it is their turn, so that
-// opt-outs and claims meet: every second one at the very moment at which the
-// message is offered to the relay, the others about then. The campaign begins
-// with start. It gives how many messages had been sent when the last one was
-// through.
-func (s *story) leave(ctx context.Context, t *testing.T, addresses map[string]string, start func()) int {
-	t.Helper()
-	const hands = 16
-	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 2 * hands
-	byTurn, byOffer := make(chan string), make(chan string, len(addresses))
-	var failed atomic.Int64
-	var running sync.WaitGroup
-	out := func(leaving <-chan string) {
-		for who := range leaving {
-			a, err := optOut(ctx, addresses[who], who)
-			if err != nil {
-				failed.Add(1)
-				continue
-			}
-			s.acknowledged(a)
+// halves parts the leavers into two groups of the same size.
+func halves(addresses map[string]string) (one, other map[string]string) {
+	one, other = map[string]string{}, map[string]string{}
+	for who, url := range addresses {
+		if len(one) < len(other) {
+			one[who] = url
+		} else {
+			other[who] = url
 		}
 	}
-	for range hands {
-		running.Go(func() { out(byTurn) })
-		running.Go(func() { out(byOffer) })
+	return one, other
+}
+
+// hands is how many people opt out at the same time.
+const hands = 16
+
+// leave lets everybody in addresses opt out about when it is their turn. It
+// gives how many messages the campaign had sent when the last one was through.
+func (s *story) leave(ctx context.Context, t *testing.T, addresses map[string]string) int {
+	t.Helper()
+	leaving := make(chan string)
+	finish := s.leaving(ctx, t, addresses, leaving)
+	for i, p := range s.people {
+		if addresses[p.email] != "" {
+			s.awaitTurn(ctx, i)
+			leaving <- p.email
+		}
 	}
-	if err := s.call(ctx, byTurn, byOffer, start); err != nil {
-		t.Error(err)
-	}
-	running.Wait()
-	if failed.Load() > 0 {
-		t.Errorf("%d opt-outs failed", failed.Load())
-	}
+	finish()
 	return s.got(kindNews)
 }
 
-// call names the leavers when it is their turn.
-func (s *story) call(ctx context.Context, byTurn, byOffer chan<- string, start func()) error {
-	defer close(byOffer)
-	defer close(byTurn)
-	waiting := map[string]bool{}
-	for i, p := range s.people {
-		if p.circle != "" && i%2 == 0 {
-			waiting[p.email] = true
-		}
+// leaving lets those opt out who are named, until finish is called.
+func (s *story) leaving(ctx context.Context, t *testing.T, addresses map[string]string, named chan string) (finish func()) {
+	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = 2 * hands
+	var running sync.WaitGroup
+	for range hands {
+		running.Go(func() {
+			for who := range named {
+				a, err := optOut(ctx, addresses[who], who)
+				if err != nil {
+					t.Errorf("opting out: %v", err)
+					continue
+				}
+				s.acknowledged(a)
+			}
+		})
 	}
+	return func() { close(named); running.Wait() }
+}
+
+// leaveWhenOffered lets everybody in addresses opt out at the very moment at
+// which a message to them is offered to the relay, so that opt-outs and claims
+// meet. What it gives waits until all have left.
+func (s *story) leaveWhenOffered(ctx context.Context, t *testing.T, addresses map[string]string) (allLeft func()) {
+	t.Helper()
+	named := make(chan string, len(addresses))
+	finish := s.leaving(ctx, t, addresses, named)
+	waiting := maps.Clone(addresses)
 	var left atomic.Int64
-	left.Store(int64(len(waiting)))
 	s.offers(func(to string) {
-		if waiting[to] {
+		if waiting[to] != "" {
 			delete(waiting, to)
-			byOffer <- to
-			left.Add(-1)
+			named <- to
+			left.Add(1)
 		}
 	})
-	defer s.offers(nil)
-	start()
-	for i, p := range s.people {
-		if p.circle != "" && i%2 == 1 {
-			s.awaitTurn(ctx, i)
-			byTurn <- p.email
+	return func() {
+		err := eventually(ctx, 3*time.Minute, "every leaver to be offered a message", func() (bool, error) { return left.Load() == int64(len(addresses)), nil })
+		if err != nil {
+			t.Error(err)
 		}
+		s.offers(nil)
+		finish()
 	}
-	return eventually(ctx, 3*time.Minute, "every leaver to be offered a message", func() (bool, error) { return left.Load() == 0, nil })
 }
 
 // awaitTurn waits until the campaign comes near the ith of the list: sometimes
