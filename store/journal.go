@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"heed/consent"
@@ -26,6 +27,8 @@ import (
 type journal struct {
 	file *os.File
 	name string // of its counter: one for each journal, so that machines do not mix
+
+	ahead atomic.Bool // a transaction failed after its lines were written
 }
 
 const journalMark = "heed journal "
@@ -61,23 +64,24 @@ func keeps(e consent.Entry) bool {
 	return e.Choice == consent.Out || e.Choice == consent.Set && (e.Scope == consent.ScopeErased || e.Scope == consent.ScopeSuppressed)
 }
 
-// append writes entries and waits for the disk; it gives the new length.
+// append writes entries and waits for the disk; it gives the new length. What a
+// full disk took half of is cut off again: the next line must not grow on it.
 func (j *journal) append(entries []consent.Entry) (int64, error) {
 	var lines strings.Builder
 	for _, e := range entries {
 		fmt.Fprintf(&lines, "%d %s %s %s %d %s\n", e.Seq, e.Address, e.Scope, e.Choice, e.Received.UnixMicro(), e.Via)
 	}
-	if _, err := j.file.WriteString(lines.String()); err != nil {
-		return 0, fmt.Errorf("writing the journal: %w", err)
-	}
-	if err := j.file.Sync(); err != nil {
-		return 0, fmt.Errorf("writing the journal: %w", err)
-	}
 	info, err := j.file.Stat()
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("measuring the journal: %w", err)
 	}
-	return info.Size(), nil
+	if _, err = j.file.WriteString(lines.String()); err == nil {
+		err = j.file.Sync()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("writing the journal: %w", errors.Join(err, j.file.Truncate(info.Size())))
+	}
+	return info.Size() + int64(lines.Len()), nil
 }
 
 // follow writes what the journal keeps of a record, in the transaction that
@@ -89,6 +93,10 @@ func (t *tx) follow(ctx context.Context, entries []consent.Entry) error {
 	size, err := t.s.journal.append(entries)
 	if err != nil {
 		return err
+	}
+	t.followed = true
+	if t.s.journal.ahead.Load() {
+		return nil // the counter stays before the lines that are still to be replayed
 	}
 	return t.setCounter(ctx, t.s.journal.name, size)
 }
@@ -142,6 +150,18 @@ func parseLine(f []string) (l line, err error) {
 	}
 	l.key, err = consent.ParseKey(f[1])
 	return l, err
+}
+
+// makeGood records what the journal has of transactions that failed meanwhile,
+// now that one went through again: a no that was written down counts, also where
+// its sender was told to come again.
+func (s *Store) makeGood(ctx context.Context) {
+	if s.journal == nil || !s.journal.ahead.CompareAndSwap(true, false) {
+		return
+	}
+	if _, err := s.catchUp(ctx); err != nil {
+		s.journal.ahead.Store(true) // the next transaction tries again
+	}
 }
 
 // catchUp records what the journal has and the database has not. It runs when

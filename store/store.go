@@ -136,6 +136,8 @@ type tx struct {
 	s     *Store
 	now   time.Time
 	reads bool // on the pool of readers
+
+	followed bool // the journal has lines of it
 }
 
 // tick brings the transaction's "now" up to date, after a wait for locks.
@@ -158,16 +160,22 @@ func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	s.makeGood(ctx)
 	return nil
 }
 
-func (s *Store) once(ctx context.Context, step func(*tx) error) error {
+func (s *Store) once(ctx context.Context, step func(*tx) error) (err error) {
 	raw, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer raw.Rollback()
 	t := &tx{Tx: raw, s: s}
+	defer func() {
+		if err != nil && t.followed {
+			s.journal.ahead.Store(true)
+		}
+		raw.Rollback()
+	}()
 	t.tick()
 	if err := step(t); err != nil {
 		return err
