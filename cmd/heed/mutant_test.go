@@ -69,7 +69,7 @@ func leavingStory(t *testing.T, binary string) *story {
 	}
 	id := s.starts(ctx, t, newsFile(s.site.url, rate))
 	s.sends(t, 5)
-	s.leave(ctx, t, links)
+	s.leavesInTime(t, links)
 	s.heed.ends(t, exitDone, "campaign", "wait", id, "--timeout", "60s")
 	return s
 }
