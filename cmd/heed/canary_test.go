@@ -55,6 +55,9 @@ func TestE2ECanary(t *testing.T) {
 	aviary.refuses.Store(canaryLater, 1)
 	id := s.starts(ctx, t, strings.Replace(newsFile(s.site.url, 0), "# A quieter way", "Dear {{ email }} of {{ attr.bird }}\n\n# A quieter way", 1))
 	s.heed.ends(t, exitDone, "campaign", "wait", id, "--timeout", "60s")
+	if a, err := ask[account](ctx, s.heed, "campaign", "status", id); err != nil || a.Rejected != 2 || a.Accepted != a.Audience-2 {
+		t.Errorf("the relay refused two, and heed has %+v, %v", a, err)
+	}
 	if !s.inFiles(t, canaryErased) {
 		t.Fatal("the data folder does not hold the address before the erasure: nothing would be shown afterwards")
 	}
