@@ -30,10 +30,11 @@ func Decide(p Person, m Message, policy Policy) Reason {
 }
 
 func decideMarketing(s State, mark Mark) Reason {
+	refused := mark.Choice == Out || s.Marketing.Choice == Out && mark.Choice != In
 	switch {
-	case s.Suppressed != 0:
+	case refused && s.Suppressed != 0:
 		return Suppressed
-	case mark.Choice == Out || s.Marketing.Choice == Out && mark.Choice != In:
+	case refused:
 		return OptedOut
 	case s.Hold != 0:
 		return OnHold

@@ -77,7 +77,7 @@ func (s State) With(e Entry) State {
 	case ScopeDead:
 		s.Dead = status(s.Dead, e)
 	case ScopeSuppressed:
-		s.Suppressed = status(s.Suppressed, e)
+		return s.withSuppressed(e)
 	}
 	return s
 }
@@ -141,16 +141,34 @@ func latest(before, after Mark) Mark {
 	return after
 }
 
-// afterYes lifts what the person's own yes outweighs: being on the
-// do-not-contact list, dead, or erased before.
+// afterYes lifts what a person's own yes outweighs: a dead address, or having
+// been erased. A no to anything else stays: a yes to one topic is no yes to all.
 func (s State) afterYes(e Entry, mark Mark) State {
 	if e.Choice != In || !e.Via.Own() || mark.At != e.Received.UnixMicro() {
 		return s
 	}
-	s.Suppressed, s.Dead, s.Strike, s.Erased = 0, 0, 0, 0
-	if s.Marketing.Choice == Out && s.Marketing.At < mark.At {
-		s.Marketing = Mark{}
+	s.Dead, s.Strike, s.Erased = 0, 0, 0
+	return s
+}
+
+// withSuppressed is a no to all marketing whatever was said when: whoever keeps
+// a do-not-contact list does not know, and the stricter wins.
+func (s State) withSuppressed(e Entry) State {
+	s.Suppressed = status(s.Suppressed, e)
+	if e.Choice != Set {
+		return s
 	}
+	no := func(m Mark) Mark {
+		return Mark{Choice: Out, At: max(m.At, e.Received.UnixMicro()), Via: e.Via, Source: e.Source}
+	}
+	topics := make(map[int]Mark, len(s.Topics))
+	for id, mark := range s.Topics {
+		topics[id] = no(mark)
+	}
+	if len(topics) > 0 {
+		s.Topics = topics
+	}
+	s.Marketing, s.Partner = no(s.Marketing), no(s.Partner)
 	return s
 }
 

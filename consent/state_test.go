@@ -38,6 +38,10 @@ func TestDecideNewsletter(t *testing.T) {
 		{"on hold", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeHold, Set, ViaMail, 2)}, OnHold},
 		{"hold lifted", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeHold, Set, ViaMail, 2), entry(ScopeHold, Lift, ViaStaff, 3)}, ""},
 		{"suppressed", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeSuppressed, Set, ViaImport, 2)}, Suppressed},
+		{"suppressed by an older list", []Entry{entry(topic, In, ViaPage, 9), entry(ScopeSuppressed, Set, ViaImport, 2)}, Suppressed},
+		{"suppressed, and back by their own act", []Entry{entry(ScopeSuppressed, Set, ViaImport, 2), entry(topic, In, ViaConfirmed, 3)}, ""},
+		{"suppressed, and back to another topic", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeSuppressed, Set, ViaImport, 2), entry(TopicScope(2), In, ViaConfirmed, 3)}, Suppressed},
+		{"their own yes to partner offers is none to news", []Entry{entry(ScopeMarketing, Out, ViaPage, 1), entry(ScopePartner, In, ViaPage, 2), entry(ScopeMarketing, In, ViaImport, 3)}, OptedOut},
 		{"one strike", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeStrike, Set, ViaBounce, 2)}, ""},
 		{"two strikes within a day", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeStrike, Set, ViaBounce, 2), entry(ScopeStrike, Set, ViaBounce, 60)}, ""},
 		{"two strikes a day apart", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeStrike, Set, ViaBounce, 2), entry(ScopeStrike, Set, ViaBounce, 2+24*60)}, DeadAddress},
@@ -80,22 +84,23 @@ func TestDecideOthers(t *testing.T) {
 
 // TestOnlyTheirOwnActTurnsANoIntoAYes draws histories and checks every step.
 func TestOnlyTheirOwnActTurnsANoIntoAYes(t *testing.T) {
-	scopes := []Scope{ScopeMarketing, ScopePartner, ScopeSharing, TopicScope(1), TopicScope(2)}
+	scopes := []Scope{ScopeMarketing, ScopePartner, ScopeSharing, TopicScope(1), TopicScope(2), ScopeSuppressed}
 	ways := []Via{ViaPage, ViaOneClick, ViaMail, ViaConfirmed, ViaAPI, ViaImport, ViaStaff, ViaBounce, ViaSpamReport, ViaSystem}
 	messages := []Message{{Class: Newsletter, Topic: 1}, {Class: Newsletter, Topic: 2}, {Class: PartnerOffer}}
 	rapid.Check(t, func(t *rapid.T) {
 		var s State
 		refused := map[int]bool{}
 		for range rapid.IntRange(1, 20).Draw(t, "length") {
-			e := entry(rapid.SampledFrom(scopes).Draw(t, "scope"), rapid.SampledFrom([]Choice{In, Out}).Draw(t, "choice"),
+			e := drawn(rapid.SampledFrom(scopes).Draw(t, "scope"), rapid.SampledFrom([]Choice{In, Out}).Draw(t, "choice"),
 				rapid.SampledFrom(ways).Draw(t, "via"), rapid.IntRange(0, 50).Draw(t, "minute"))
 			s = s.With(e)
 			for i, m := range messages {
 				reason := Decide(Person{State: s}, m, Policy{})
-				if refused[i] && reason == "" && !(e.Choice == In && e.Via.Own()) {
+				theirs := e.Choice == In && e.Via.Own() && covers(e.Scope, m)
+				if refused[i] && reason == "" && !theirs {
 					t.Fatalf("%+v turned a no to %+v into a yes", e, m)
 				}
-				refused[i] = reason == OptedOut || refused[i] && reason != ""
+				refused[i] = reason == OptedOut || reason == Suppressed || refused[i] && reason != "" && !theirs
 			}
 		}
 		again, err := DecodeState(s.Encode())
@@ -103,6 +108,20 @@ func TestOnlyTheirOwnActTurnsANoIntoAYes(t *testing.T) {
 			t.Fatalf("state %+v does not survive writing: %v", s, err)
 		}
 	})
+}
+
+// drawn makes an entry that fits its scope: a status is set, a choice is made.
+func drawn(scope Scope, choice Choice, via Via, minute int) Entry {
+	if scope == ScopeSuppressed {
+		choice = Set
+	}
+	return entry(scope, choice, via, minute)
+}
+
+// covers tells whether a yes to the scope can be a yes to the message.
+func covers(scope Scope, m Message) bool {
+	topic, ok := scope.Topic()
+	return scope == ScopeMarketing && m.Class == Newsletter || ok && topic == m.Topic || scope == ScopePartner && m.Class == PartnerOffer
 }
 
 func TestDue(t *testing.T) {

