@@ -160,3 +160,29 @@ func TestBounceMakesDead(t *testing.T) {
 		clean(t, s)
 	})
 }
+
+// TestDeletionAndOptOutInOneMail: the case may end without a deletion; the
+// opt-out stays.
+func TestDeletionAndOptOutInOneMail(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 1)
+		key := keyOf(t, s, "p0@example.com")
+		_, err := s.RecordMail(ctx, store.Inbound{Mailbox: "u", Role: "unsubscribe", Validity: 1, UID: 1, Digest: "d", Received: time.Now(),
+			Request: consent.Request{Kind: consent.KindErasure, Also: []consent.Kind{consent.KindUnsubscribe}, Scope: consent.ScopeMarketing,
+				Link: &consent.Link{Purpose: consent.PurposeOptOut, Address: key, Scope: 1}}})
+		must(t, err)
+		cases, err := s.Cases(ctx, true)
+		must(t, err)
+		if len(cases) != 1 {
+			t.Fatalf("%d cases", len(cases))
+		}
+		must(t, s.Resolve(ctx, cases[0].ID, "they changed their mind", true))
+		e, err := s.Explain(ctx, "p0@example.com")
+		must(t, err)
+		if e.State.OnHold || e.State.Topics["product"] != "out" {
+			t.Errorf("after the case: %+v", e.State)
+		}
+		clean(t, s)
+	})
+}

@@ -141,6 +141,9 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 		fallthrough
 	case consent.KindErasure, consent.KindAccess, consent.KindRectification, consent.KindComplaint, consent.KindGuardian, consent.KindReview:
 		f.Outcome, k, err = t.openCaseByMail(ctx, m, who, known)
+		if err == nil && known && slices.Contains(m.Request.Also, consent.KindUnsubscribe) {
+			_, _, err = t.mailOptOut(ctx, m, who)
+		}
 		f = f.stopping(k.key)
 		f.Folder = folderOf(m.Request.Kind)
 	default:
