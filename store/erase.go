@@ -34,13 +34,16 @@ func (s *Store) Erase(ctx context.Context, id int64) error {
 	if err := s.awaitAnswers(ctx, key); err != nil {
 		return err
 	}
-	if err := s.deletePerson(ctx, c, key, holders); err != nil {
-		return err
-	}
 	if err := s.keys.forget(ctx, holders...); err != nil {
 		return err
 	}
-	return s.settle(ctx, "person", "external_id", "privacy_case", "annex", "address")
+	if err := s.deletePerson(ctx, key, holders); err != nil {
+		return err
+	}
+	if err := s.settle(ctx, "person", "external_id", "privacy_case", "annex", "address"); err != nil {
+		return err
+	}
+	return s.endCases(ctx, key)
 }
 
 // block writes the erased row, and gives the holders whose evidence goes.
@@ -79,7 +82,7 @@ func (s *Store) awaitAnswers(ctx context.Context, key consent.Key) error {
 	}
 }
 
-func (s *Store) deletePerson(ctx context.Context, c Case, key consent.Key, holders []string) error {
+func (s *Store) deletePerson(ctx context.Context, key consent.Key, holders []string) error {
 	return s.inTx(ctx, "erasing a person", func(t *tx) error {
 		if _, err := t.lockKeys(ctx, []consent.Key{key}); err != nil {
 			return err
@@ -102,6 +105,14 @@ func (s *Store) deletePerson(ctx context.Context, c Case, key consent.Key, holde
 				return err
 			}
 		}
+		return nil
+	})
+}
+
+// endCases closes what was open for the person, as the last step: until then
+// the job begins again.
+func (s *Store) endCases(ctx context.Context, key consent.Key) error {
+	return s.inTx(ctx, "ending the cases of an erased person", func(t *tx) error {
 		_, err := t.exec(ctx, `UPDATE privacy_case SET state = 'done', ended = $2, outcome = 'erased' WHERE address = $1 AND ended IS NULL`,
 			key.String(), t.now.UnixMicro())
 		return err
