@@ -10,7 +10,6 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"heed/consent"
 	"heed/scheduler"
 	"heed/store"
 	"heed/store/storetest"
@@ -60,7 +59,7 @@ func (d *desk) campaign(n int) int64 {
 	}
 	_, err := d.store.Import(context.Background(), all, "", false)
 	d.do(err)
-	id, _, err := d.store.AddCampaign(context.Background(), store.Campaign{Name: "n", Class: consent.Newsletter, Topic: 1, Source: "x", Audience: "all"})
+	id, _, err := d.store.AddCampaign(context.Background(), store.Campaign{Name: "n", Class: "newsletter", Topic: 1, Source: "x", Audience: "all"})
 	d.do(err)
 	return id
 }
