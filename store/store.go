@@ -114,10 +114,6 @@ func (s *Store) Close() error {
 // Keys gives the pepper and the link keys.
 func (s *Store) Keys() Keys { return s.keys }
 
-// Embedded tells whether the database is a file of this machine, which only
-// processes of this machine can share.
-func (s *Store) Embedded() bool { return s.d.sqlite() }
-
 // Ping tells whether the database answers.
 func (s *Store) Ping(ctx context.Context) error { return s.read.PingContext(ctx) }
 
