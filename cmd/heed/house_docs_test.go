@@ -12,32 +12,57 @@ import (
 // TestPromisesNameWhatExists holds docs/promises.md against the tree: a test
 // or a file that it names must be there.
 func TestPromisesNameWhatExists(t *testing.T) {
+	checkNames(t, "promises.md", 30)
+}
+
+// TestStandardsNameWhatExists holds docs/rfc.md against the tree in the same
+// way; a row without a test says that it is not met.
+func TestStandardsNameWhatExists(t *testing.T) {
+	page := checkNames(t, "rfc.md", 3)
+	for _, line := range strings.Split(page, "\n") {
+		row := regexp.MustCompile(`^\| [A-Z]{2}\d+ \|`).MatchString(line)
+		if row && !anyTest.MatchString(line) && !strings.Contains(line, "not met") {
+			t.Errorf("docs/rfc.md: neither a test nor \"not met\": %.60s", line)
+		}
+	}
+}
+
+var (
+	anyTest = regexp.MustCompile(`\b(Test|Fuzz)[A-Z]\w*`)
+	anyFile = regexp.MustCompile(`\b[a-z]+(?:/[a-z_]+)+\.go\b`)
+)
+
+// checkNames looks for the tests, at least some, and the files that a page
+// names.
+func checkNames(t *testing.T, name string, atLeast int) string {
+	t.Helper()
 	root := filepath.Join("..", "..")
-	page, err := os.ReadFile(filepath.Join(root, "docs", "promises.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}
 	tests := testNames(t, root)
-	named := regexp.MustCompile(`\bTest[A-Z]\w*`).FindAllString(string(page), -1)
-	if len(named) < 30 {
-		t.Fatalf("the page names %d tests", len(named))
+	named := anyTest.FindAllString(string(page), -1)
+	if len(named) < atLeast {
+		t.Fatalf("docs/%s names %d tests", name, len(named))
 	}
-	for _, name := range named {
-		if !tests[name] {
-			t.Errorf("docs/promises.md names %s, which does not exist", name)
+	for _, test := range named {
+		if !tests[test] {
+			t.Errorf("docs/%s names %s, which does not exist", name, test)
 		}
 	}
-	for _, file := range regexp.MustCompile(`\b[a-z]+(?:/[a-z]+)+\.go\b`).FindAllString(string(page), -1) {
+	for _, file := range anyFile.FindAllString(string(page), -1) {
 		if _, err := os.Stat(filepath.Join(root, file)); err != nil {
-			t.Errorf("docs/promises.md names %s, which does not exist", file)
+			t.Errorf("docs/%s names %s, which does not exist", name, file)
 		}
 	}
+	return string(page)
 }
 
 // testNames lists the tests of the whole tree.
 func testNames(t *testing.T, root string) map[string]bool {
 	t.Helper()
-	out, err := exec.Command("grep", "-rhoE", "--include=*_test.go", `^func Test\w+`, root).Output()
+	out, err := exec.Command("grep", "-rhoE", "--include=*_test.go", `^func (Test|Fuzz)\w+`, root).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
