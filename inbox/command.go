@@ -47,7 +47,7 @@ func (r reading) contradicted() bool {
 // commandIn gives the language in which the text is a command, or nothing.
 func (r reading) commandIn(text string) string {
 	words := foldWords(repaired(text))
-	if len(words) == 0 || len(words) > 12 {
+	if len(words) == 0 || wordCount(words) > 12 {
 		return ""
 	}
 	for _, l := range languages() {
@@ -71,7 +71,27 @@ func (r reading) commands(l language) []pattern {
 
 // withoutCourtesy leaves out the words that do not change a command.
 func (l language) withoutCourtesy(words []string) []string {
-	return slices.DeleteFunc(slices.Clone(words), l.polite)
+	var bare []string
+	for i := 0; i < len(words); {
+		if n := l.courtesy(words[i:]); n > 0 {
+			i += n
+			continue
+		}
+		bare = append(bare, words[i])
+		i++
+	}
+	return bare
+}
+
+// courtesy gives how many words from here on are courtesy: several where the
+// script makes a word of each character.
+func (l language) courtesy(words []string) int {
+	for _, p := range l.sections["polite"] {
+		if n := len(p.elements); n <= len(words) && len(words) > 0 && p.isExactly(words[:n]) {
+			return n
+		}
+	}
+	return 0
 }
 
 // bare is the pattern without them.
@@ -91,15 +111,46 @@ func (l language) polite(word string) bool {
 // isCommand compares the whole with the words, letting one typo pass in a word
 // of eight letters and two in a word of ten.
 func (p pattern) isCommand(words []string) bool {
-	if len(words) != len(p.elements) {
+	if p.isExactly(words) {
+		return true
+	}
+	if len(words) != len(p.elements) || len(words) > 2 {
 		return false
 	}
 	for i, e := range p.elements {
-		if e.gap || e.end || !e.matches(words[i]) && !(len(words) <= 2 && e.nearly(words[i])) {
+		if e.gap || e.end || !e.matches(words[i]) && !e.nearly(words[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// isExactly tells whether the pattern, which has no gaps, is all that the words
+// say.
+func (p pattern) isExactly(words []string) bool {
+	for _, e := range p.elements {
+		n := e.length(words)
+		if n == 0 {
+			return false
+		}
+		words = words[n:]
+	}
+	return len(words) == 0
+}
+
+// length gives how many of the words the element takes, the longest choice of
+// several words first; none where it does not match.
+func (e element) length(words []string) int {
+	n := 0
+	if len(words) > 0 && !e.gap && !e.end && e.matches(words[0]) {
+		n = 1
+	}
+	for _, run := range e.runs {
+		if len(run) > n && matchesRun(run, words) {
+			n = len(run)
+		}
+	}
+	return n
 }
 
 func (e element) nearly(word string) bool {

@@ -183,7 +183,7 @@ func (r reading) short() (consent.Request, bool) {
 	said := r.said
 	count := 0
 	for _, s := range said {
-		count += len(s.words)
+		count += wordCount(s.words)
 	}
 	if count > 12 || r.role == RoleReply || r.role == RoleBounces {
 		return consent.Request{}, false

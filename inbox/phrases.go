@@ -17,6 +17,7 @@ var phraseFiles embed.FS
 type language struct {
 	code     string // ISO 639-1
 	sections map[string][]pattern
+	prefixes []string // that are written together with the word after them
 }
 
 // pattern is a phrase, word by word.
@@ -29,14 +30,15 @@ type pattern struct {
 // maxGap words, or the end of the sentence.
 type element struct {
 	gap   bool
-	end   bool     // of the sentence
-	words []string // "abonn*" is any word that begins so
+	end   bool       // of the sentence
+	words []string   // "abonn*" is any word that begins so
+	runs  [][]string // choices of several words each
 }
 
 const maxGap = 4
 
 var sectionNames = []string{"command", "weak", "polite", "short", "unsubscribe", "everything", "preference", "objection",
-	"erasure", "access", "rectification", "complaint", "guardian", "not", "away", "plausible"}
+	"erasure", "access", "rectification", "complaint", "guardian", "not", "away", "plausible", "prefix"}
 
 // languages gives the phrase lists; they are part of the program, so that a
 // list that cannot be read is found by the first test.
@@ -57,11 +59,22 @@ var languages = sync.OnceValue(func() []language {
 		}
 		all = append(all, l)
 	}
+	slices.SortStableFunc(all, func(a, b language) int { return a.rank() - b.rank() })
 	return all
 })
 
+// rank puts the languages that most people write before those that share words
+// with them, so that a word of several is taken for the likelier.
+func (l language) rank() int {
+	first := []string{"en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "ar"}
+	if i := slices.Index(first, l.code); i >= 0 {
+		return i
+	}
+	return len(first)
+}
+
 func readLanguage(code, text string) (language, error) {
-	l := language{code, map[string][]pattern{}}
+	l := language{code: code, sections: map[string][]pattern{}}
 	section := ""
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
@@ -74,11 +87,26 @@ func readLanguage(code, text string) (language, error) {
 			}
 		case section == "":
 			return l, fmt.Errorf("phrases/%s.txt line %d: a phrase before the first section", code, i+1)
+		case section == "prefix":
+			l.prefixes = append(l.prefixes, foldWords(line)...)
 		default:
-			l.sections[section] = append(l.sections[section], readPattern(line))
+			l.sections[section] = append(l.sections[section], l.prefixed(readPattern(line)))
 		}
 	}
 	return l, nil
+}
+
+// prefixed lets each word of the pattern begin with what the language writes
+// together with it, as Hebrew and Arabic do with "and", "the" and "from".
+func (l language) prefixed(p pattern) pattern {
+	for i := range p.elements {
+		for _, word := range slices.Clone(p.elements[i].words) {
+			for _, prefix := range l.prefixes {
+				p.elements[i].words = append(p.elements[i].words, prefix+word)
+			}
+		}
+	}
+	return p
 }
 
 func readPattern(line string) pattern {
@@ -109,11 +137,15 @@ func readElements(field string) []element {
 	}
 	e := element{}
 	for _, choice := range strings.Split(field, "|") {
-		word := strings.Join(foldWords(strings.TrimSuffix(choice, "*")), "")
-		if strings.HasSuffix(choice, "*") {
-			word += "*"
+		parts := foldWords(strings.TrimSuffix(choice, "*"))
+		if n := len(parts); n > 0 && strings.HasSuffix(choice, "*") {
+			parts[n-1] += "*"
 		}
-		e.words = append(e.words, word)
+		if len(parts) > 1 {
+			e.runs = append(e.runs, parts)
+			continue
+		}
+		e.words = append(e.words, strings.Join(parts, ""))
 	}
 	return []element{e}
 }
@@ -134,17 +166,38 @@ func matchesAt(elements []element, words []string) bool {
 		return true
 	}
 	if elements[0].gap {
-		for skip := 0; skip <= min(maxGap, len(words)); skip++ {
-			if matchesAt(elements[1:], words[skip:]) {
-				return true
-			}
-		}
-		return false
+		return matchesAfterGap(elements[1:], words)
 	}
 	if elements[0].end {
 		return len(words) == 0
 	}
-	return len(words) > 0 && elements[0].matches(words[0]) && matchesAt(elements[1:], words[1:])
+	if len(words) > 0 && elements[0].matches(words[0]) && matchesAt(elements[1:], words[1:]) {
+		return true
+	}
+	return slices.ContainsFunc(elements[0].runs, func(run []string) bool {
+		return matchesRun(run, words) && matchesAt(elements[1:], words[len(run):])
+	})
+}
+
+func matchesAfterGap(elements []element, words []string) bool {
+	for skip, room := 0, maxGap*charactersPerWord; ; skip++ {
+		if matchesAt(elements, words[skip:]) {
+			return true
+		}
+		if skip == len(words) || cost(words[skip]) > room {
+			return false
+		}
+		room -= cost(words[skip])
+	}
+}
+
+func matchesRun(run, words []string) bool {
+	for i, word := range run {
+		if i >= len(words) || !(element{words: []string{word}}).matches(words[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func (e element) matches(word string) bool {

@@ -29,37 +29,33 @@ var (
 
 // foldWords brings a text to the form in which words are compared: no accents,
 // lower case, hyphens closed up ("opt-out" is "optout", and "non-stop" is not
-// "stop"), everything but letters and digits a gap.
+// "stop"), everything but letters and digits a gap. Where a script puts no
+// spaces between words each character is a word: see script.go.
 func foldWords(text string) []string {
 	text = negated.ReplaceAllString(text, "nt")
 	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" is two words
 	text = joinedWord.ReplaceAllString(text, "$1$2")
 	text = damage.ReplaceAllString(text, "\uFFFD")
-	return strings.FieldsFunc(fold(text), func(r rune) bool {
+	return takeApart(strings.FieldsFunc(fold(withoutApostrophes(text)), func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r) && r != '\uFFFD'
-	})
+	}))
 }
 
+// fold takes the letters of a text to those by which they are compared; Hangul
+// and kana, which the taking apart splits, are put together again.
 func fold(text string) string {
 	var out strings.Builder
 	for _, r := range norm.NFKD.String(strings.ToLower(text)) {
-		switch {
-		case r >= 0x300 && r < 0x370: // combining accents
-		case r == 'ß':
-			out.WriteString("ss")
-		case r == 'æ':
-			out.WriteString("ae")
-		case r == 'œ':
-			out.WriteString("oe")
-		case r == 'ø':
-			out.WriteRune('o')
-		case r == 'ł':
-			out.WriteRune('l')
-		default:
-			out.WriteRune(r)
+		if ornament(r) {
+			continue
 		}
+		if plain, other := letters[r]; other {
+			out.WriteString(plain)
+			continue
+		}
+		out.WriteRune(digit(r))
 	}
-	return out.String()
+	return norm.NFC.String(out.String())
 }
 
 // repaired undoes the commonest damage: UTF-8 that was taken for Windows-1252
@@ -77,7 +73,7 @@ func repaired(text string) string {
 
 // sentences cuts the text at its full stops and blank lines. A line break
 // alone ends a sentence only where the line was ended by hand: after a short
-// line, before a capital letter.
+// line, before a capital letter or one of a script that has no capitals.
 func sentences(text string, subject bool) []sentence {
 	var all []sentence
 	count := 0
@@ -92,7 +88,9 @@ func sentences(text string, subject bool) []sentence {
 	return all
 }
 
-var sentenceEnd = regexp.MustCompile(`[.!?;。！？؟।]+(\s|$)|[。！？]`)
+// sentenceEnd: the last group are the marks after which no space need follow,
+// of the scripts of the Far East, of Arabic, Urdu, Hindi and Armenian.
+var sentenceEnd = regexp.MustCompile(`[.!?;]+(\s|$)|[。｡．！？；؟؛۔।॥։።။។]+`)
 
 // numbered is "Art. 17": no end of a sentence.
 var numbered = regexp.MustCompile(`\.[ \t]*(\d)`)
@@ -117,7 +115,10 @@ func endsHere(line, next string) bool {
 		return true
 	}
 	first, _ := utf8.DecodeRuneInString(next)
-	return utf8.RuneCountInString(line) < 40 && unicode.IsUpper(first)
+	if unspaced(first) {
+		return utf8.RuneCountInString(line) < 20
+	}
+	return utf8.RuneCountInString(line) < 40 && (unicode.IsUpper(first) || unicode.Is(unicode.Lo, first))
 }
 
 // distance is the edit distance of two words, transpositions counting one
