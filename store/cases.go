@@ -95,10 +95,10 @@ func (t *tx) addCase(ctx context.Context, m Inbound, c Case, ask bool) (int64, e
 	if err != nil {
 		return 0, fmt.Errorf("opening a case: %w", err)
 	}
-	if !ask {
-		return id, nil
+	if err := t.note(ctx, id, "opened", "", "", nil); err != nil || !ask {
+		return id, err
 	}
-	_, err = t.addJobs(ctx, 1, Job{Queue: "privacy", Kind: "confirm", Subject: id})
+	_, err = t.write(ctx, c.Key, Correspondence{Kind: WriteConfirm, Case: id, Key: c.Key, Words: Words{Language: m.Request.Language}})
 	return id, err
 }
 
@@ -177,14 +177,6 @@ func (s *Store) CaseOf(ctx context.Context, l consent.Link) (Case, error) {
 		return c, ErrNotFound
 	}
 	return c, err
-}
-
-// Asked notes that the confirmation link was mailed.
-func (s *Store) Asked(ctx context.Context, id int64) error {
-	return s.inTx(ctx, "noting a question", func(t *tx) error {
-		_, err := t.exec(ctx, `UPDATE privacy_case SET asked = asked + 1 WHERE id = $1`, id)
-		return err
-	})
 }
 
 // Confirm takes the click on a confirmation link: the case goes on, and the

@@ -40,7 +40,7 @@ func (s *Store) Erase(ctx context.Context, id int64) error {
 	if err := s.deletePerson(ctx, key, holders); err != nil {
 		return err
 	}
-	if err := s.settle(ctx, "person", "external_id", "privacy_case", "annex", "address"); err != nil {
+	if err := s.settle(ctx, "person", "external_id", "privacy_case", "annex", "address", "correspondence", "mail_text", "case_event"); err != nil {
 		return err
 	}
 	return s.endCases(ctx, key)
@@ -101,8 +101,15 @@ func (s *Store) deletePerson(ctx context.Context, key consent.Key, holders []str
 			}
 		}
 		for _, holder := range holders {
-			if _, err := t.exec(ctx, `DELETE FROM annex WHERE holder = $1`, holder); err != nil {
-				return err
+			for _, query := range []string{
+				`DELETE FROM annex WHERE holder = $1`,
+				`DELETE FROM correspondence WHERE holder = $1`,
+				`DELETE FROM mail_text WHERE holder = $1`,
+				`UPDATE case_event SET sealed = '' WHERE holder = $1`,
+			} {
+				if _, err := t.exec(ctx, query, holder); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

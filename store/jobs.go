@@ -12,10 +12,10 @@ import (
 type Job struct {
 	ID         int64
 	Queue      string // preference | alert | privacy | newsletter
-	Kind       string // send | confirm | notice | erase
+	Kind       string // send | write | erase | tell | alarm
 	Generation int
 	Campaign   int64 // of a send
-	Subject    int64 // the case, of any other
+	Subject    int64 // of any other: the correspondence, the case, the alarm
 	Attempts   int
 	Due        time.Time
 }

@@ -103,10 +103,12 @@ func TestErasure(t *testing.T) {
 		}
 		jobs, err := s.Carry(ctx, "privacy", 10)
 		must(t, err)
-		if len(jobs) != 1 || jobs[0].Kind != "confirm" {
+		if len(jobs) != 1 || jobs[0].Kind != "write" {
 			t.Fatalf("jobs %+v", jobs)
 		}
-		c, err := s.Case(ctx, jobs[0].Subject)
+		question, err := s.Correspondence(ctx, jobs[0].Subject)
+		must(t, err)
+		c, err := s.Case(ctx, question.Case)
 		must(t, err)
 		token, err := s.ConfirmLink(c)
 		must(t, err)

@@ -179,6 +179,19 @@ func (k Keys) personKeys(ctx context.Context, holders []string) (map[string][]by
 	return keys, found.Err()
 }
 
+// personKey gives the key of one holder; found is false where it was never made
+// or is deleted.
+func (k Keys) personKey(ctx context.Context, holder string) (key []byte, found bool, err error) {
+	err = k.people.QueryRowContext(ctx, `SELECT secret FROM person_key WHERE holder = $1`, holder).Scan(&key)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("reading a person key: %w", err)
+	}
+	return key, true, nil
+}
+
 // forget makes a holder's evidence unreadable for ever.
 func (k Keys) forget(ctx context.Context, holders ...string) error {
 	for _, holder := range holders {
@@ -199,6 +212,23 @@ func sealWith(key []byte, evidence string) (string, error) {
 	nonce := make([]byte, aead.NonceSize())
 	rand.Read(nonce)
 	return base64.StdEncoding.EncodeToString(aead.Seal(nonce, nonce, []byte(evidence), nil)), nil
+}
+
+// openWith reads what sealWith wrote.
+func openWith(key []byte, sealed string) (string, error) {
+	aead, err := newAEAD(key)
+	if err != nil {
+		return "", err
+	}
+	raw, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil || len(raw) < aead.NonceSize() {
+		return "", errors.New("opening sealed evidence: it is damaged")
+	}
+	text, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], nil)
+	if err != nil {
+		return "", errors.New("opening sealed evidence: it does not belong to this person's key, or is damaged")
+	}
+	return string(text), nil
 }
 
 func newAEAD(key []byte) (cipher.AEAD, error) {

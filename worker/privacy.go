@@ -6,36 +6,9 @@ import (
 	"time"
 
 	"heed/consent"
-	"heed/mailer"
 	"heed/store"
 	"heed/templates"
 )
-
-// confirm mails the confirmation link to the address on file, and to no other
-// (RFC 3834 §4: an address in the mail proves nothing).
-func (w *Worker) confirm(ctx context.Context, j store.Job) error {
-	c, p, err := w.caseAndPerson(ctx, j)
-	if err != nil {
-		return err
-	}
-	if c.State != consent.CaseWaiting || p.ID == 0 {
-		return w.Store.EndJob(ctx, j, time.Time{})
-	}
-	token, err := w.Store.ConfirmLink(c)
-	if err != nil {
-		return err
-	}
-	subject, text := templates.ErasureConfirm(templates.ErasureConfirmData{Language: language(c, p), Sender: w.Sender.Name,
-		Link: w.PublicURL + "/c/" + token, Reference: reference(c)})
-	if err := w.write(ctx, p, fmt.Sprintf("case-%d-%d", c.ID, j.ID), subject, text); err != nil {
-		return err
-	}
-	w.Log.Info("confirmation_asked", "case", c.ID)
-	if err := w.Store.Asked(ctx, c.ID); err != nil {
-		return err
-	}
-	return w.Store.EndJob(ctx, j, time.Time{})
-}
 
 // erase deletes a person and tells them, as the last message that they get.
 func (w *Worker) erase(ctx context.Context, j store.Job) error {
@@ -52,7 +25,7 @@ func (w *Worker) erase(ctx context.Context, j store.Job) error {
 	w.Log.Info("person_erased", "case", c.ID)
 	if p.ID != 0 {
 		subject, text := templates.ErasureDone(templates.ErasureDoneData{Language: language(c, p), Sender: w.Sender.Name, Reference: reference(c)})
-		if err := w.write(ctx, p, fmt.Sprintf("case-%d-done", c.ID), subject, text); err != nil {
+		if _, _, err := w.deliver(ctx, fmt.Sprintf("case-%d-done", c.ID), letter{to: p.Email, subject: subject, text: text}); err != nil {
 			w.Log.Warn("goodbye_failed", "case", c.ID, "error", err) // the address is gone; there is no second try
 		}
 	}
@@ -79,34 +52,3 @@ func language(c store.Case, p store.Person) string {
 }
 
 func reference(c store.Case) string { return fmt.Sprintf("H-%d", c.ID) }
-
-// write sends correspondence: an answer to what a person asked. It carries the
-// null return path and says that a machine wrote it (RFC 3834 §3.3, §5).
-func (w *Worker) write(ctx context.Context, p store.Person, id, subject, text string) error {
-	msg, err := mailer.Plain(mailer.Headers{From: mailer.Address{Name: w.Sender.Name, Addr: w.Sender.From}, To: mailer.Address{Addr: p.Email},
-		Subject: subject, Date: w.Now(), MessageID: id + "@" + w.Sender.Domain,
-		Extra: []mailer.Header{{Name: "Auto-Submitted", Value: "auto-replied"}}}, text)
-	if err != nil {
-		return err
-	}
-	if w.Signer != nil {
-		if msg, err = w.Signer.Sign(nil, msg); err != nil {
-			return err
-		}
-	}
-	l := <-w.lanes["privacy"]
-	defer func() { w.lanes["privacy"] <- l }()
-	conn, err := l.ready(ctx)
-	if err != nil {
-		return err
-	}
-	r := conn.Send(ctx, mailer.Envelope{To: p.Email}, msg, func(context.Context) (bool, error) { return true, nil })
-	if r.Outcome == mailer.Accepted || r.Outcome == mailer.Uncertain {
-		return nil
-	}
-	if r.Outcome == mailer.Rejected {
-		w.Log.Warn("correspondence_rejected", "code", r.Code, "status", r.Enhanced)
-		return nil
-	}
-	return fmt.Errorf("the relay did not take the answer yet: %s %d %s", r.Outcome, r.Code, r.Enhanced)
-}

@@ -6,7 +6,8 @@
 // relay, so that no class of message waits for another.
 //
 // send.go walks a batch, lane.go holds a connection, letter.go makes a
-// message, pace.go waits for its turn, privacy.go asks and erases.
+// message, pace.go waits for its turn, write.go writes to one person, privacy.go
+// erases.
 package worker
 
 import (
@@ -239,8 +240,8 @@ func (w *Worker) do(j store.Job) error {
 	switch j.Kind {
 	case "send":
 		return w.send(w.hard, j)
-	case "confirm":
-		return w.confirm(w.hard, j)
+	case "write":
+		return w.write(w.hard, j)
 	case "erase":
 		return w.erase(w.hard, j)
 	}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// The kinds of what heed writes to one person outside campaigns. Each has its
+// words in templates and its rule, who may get it when, where it is written
+// down.
+const (
+	WriteConfirm = "confirm" // the link that confirms a case
+)
+
+// Correspondence is a mail from us to one person. It is a row first and a mail
+// afterwards, so that it goes out once, and so that the whole correspondence of
+// a case can be shown.
+type Correspondence struct {
+	ID      int64
+	Kind    string // one of the Write constants
+	State   string // waiting | sent | rejected | dropped
+	Case    int64  // 0: none
+	Inbound int64  // the mail that it answers; 0: none
+	Key     string // address key of the recipient; empty where nobody is on file
+	Created time.Time
+	Ended   time.Time
+	Words
+}
+
+// Words is what fills a mail; all of it is sealed. Each kind uses what it
+// needs.
+type Words struct {
+	To        string    `json:"to,omitempty"`          // where nobody is on file; else the address on file is written to
+	Language  string    `json:"language,omitempty"`    // BCP 47; empty: the person's
+	InReplyTo string    `json:"in_reply_to,omitempty"` // Message-ID with its brackets
+	Subject   string    `json:"subject,omitempty"`     // of a text that staff wrote
+	Text      string    `json:"text,omitempty"`
+	Scopes    []string  `json:"scopes,omitempty"` // that an opt-out stopped
+	At        time.Time `json:"at,omitzero"`      // when it took effect
+}
+
+// write stores correspondence and the job that sends it, in the transaction of
+// what caused it. holder names whose key seals the words: the person where one
+// is stored, else the address key, else the case.
+func (t *tx) write(ctx context.Context, holder string, c Correspondence) (int64, error) {
+	sealed, err := t.seal(ctx, holder, c.Words)
+	if err != nil {
+		return 0, err
+	}
+	id, err := t.take(ctx, "correspondence", 1)
+	if err != nil {
+		return 0, err
+	}
+	_, err = t.exec(ctx, `INSERT INTO correspondence (id, kind, state, caseno, inbound, address, holder, sealed, created)
+		VALUES ($1, $2, 'waiting', $3, $4, $5, $6, $7, $8)`, id, c.Kind, number(int(c.Case)), number(int(c.Inbound)), c.Key, holder, sealed, t.now.UnixMicro())
+	if err != nil {
+		return 0, fmt.Errorf("writing to a person: %w", err)
+	}
+	_, err = t.addJobs(ctx, 1, Job{Queue: "privacy", Kind: "write", Subject: id})
+	return id, err
+}
+
+// caseHolder seals what belongs to a case that names nobody on file.
+func caseHolder(caseNo int64) string { return "case " + strconv.FormatInt(caseNo, 10) }
+
+// seal encrypts a value under its holder's key.
+func (t *tx) seal(ctx context.Context, holder string, value any) (string, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("sealing what was written: %w", err)
+	}
+	keys, err := t.s.keys.personKeys(ctx, []string{holder})
+	if err != nil {
+		return "", err
+	}
+	return sealWith(keys[holder], string(text))
+}
+
+// unseal reads what seal wrote. A holder whose key was deleted has left
+// nothing: found is false.
+func (s *Store) unseal(ctx context.Context, holder, sealed string, value any) (found bool, err error) {
+	if sealed == "" {
+		return false, nil
+	}
+	key, found, err := s.keys.personKey(ctx, holder)
+	if err != nil || !found {
+		return false, err
+	}
+	text, err := openWith(key, sealed)
+	if err != nil {
+		return false, err
+	}
+	if err := json.Unmarshal([]byte(text), value); err != nil {
+		return false, fmt.Errorf("reading what was sealed: %w", err)
+	}
+	return true, nil
+}
+
+const correspondenceColumns = `id, kind, state, COALESCE(caseno, 0), COALESCE(inbound, 0), address, holder, sealed, created, ended`
+
+func (s *Store) scanCorrespondence(ctx context.Context, row scanner) (c Correspondence, err error) {
+	var holder, sealed string
+	var created int64
+	var ended sql.NullInt64
+	if err = row.Scan(&c.ID, &c.Kind, &c.State, &c.Case, &c.Inbound, &c.Key, &holder, &sealed, &created, &ended); err != nil {
+		return c, err
+	}
+	c.Created, c.Ended = time.UnixMicro(created).UTC(), fromMicro(ended)
+	_, err = s.unseal(ctx, holder, sealed, &c.Words)
+	return c, err
+}
+
+// Correspondence reads one mail of ours.
+func (s *Store) Correspondence(ctx context.Context, id int64) (Correspondence, error) {
+	c, err := s.scanCorrespondence(ctx, s.read.QueryRowContext(ctx, `SELECT `+correspondenceColumns+` FROM correspondence WHERE id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, fmt.Errorf("correspondence %d: %w", id, ErrNotFound)
+	}
+	return c, err
+}
+
+// EndCorrespondence notes what became of a mail of ours: sent, rejected, or
+// dropped because it is no longer wanted. code is the relay's, 0 where none.
+func (s *Store) EndCorrespondence(ctx context.Context, c Correspondence, state string, code int) error {
+	return s.inTx(ctx, "ending correspondence", func(t *tx) error {
+		n, err := t.exec(ctx, `UPDATE correspondence SET state = $2, ended = $3, code = $4 WHERE id = $1 AND state = 'waiting'`,
+			c.ID, state, t.now.UnixMicro(), code)
+		if err != nil || n == 0 || c.Case == 0 || state != "sent" {
+			return err
+		}
+		if c.Kind != WriteConfirm {
+			return nil
+		}
+		if _, err := t.exec(ctx, `UPDATE privacy_case SET asked = asked + 1 WHERE id = $1`, c.Case); err != nil {
+			return err
+		}
+		return t.note(ctx, c.Case, "asked", "", "", nil)
+	})
+}
+
+// note writes what happened to a case. staff names who did it, empty for heed
+// itself and for the person; detail is sealed under holder, and may be nil.
+func (t *tx) note(ctx context.Context, caseNo int64, kind, staff, holder string, detail any) error {
+	id, err := t.take(ctx, "case_event", 1)
+	if err != nil {
+		return err
+	}
+	sealed := ""
+	if detail != nil {
+		if sealed, err = t.seal(ctx, holder, detail); err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(ctx, `INSERT INTO case_event (id, caseno, at, kind, staff, holder, sealed) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		id, caseNo, t.now.UnixMicro(), kind, staff, holder, sealed)
+	if err != nil {
+		return fmt.Errorf("noting what happened to case %d: %w", caseNo, err)
+	}
+	return nil
+}

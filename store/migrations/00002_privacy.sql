@@ -1,0 +1,97 @@
+-- Requests seen through to their end: what heed writes to people, what they
+-- wrote, and what happened to each case.
+
+-- +goose Up
+
+-- Everything that heed writes to one person outside campaigns is a row first,
+-- with the job that sends it. What would name somebody is sealed under the key
+-- of its holder, so that erasing the key leaves nothing to be read.
+CREATE TABLE correspondence (
+    id      BIGINT PRIMARY KEY,
+    kind    TEXT NOT NULL CHECK (kind IN ('confirm')),
+    state   TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'rejected', 'dropped')),
+    caseno  BIGINT,
+    inbound BIGINT,
+    address TEXT NOT NULL DEFAULT '',
+    holder  TEXT NOT NULL,
+    sealed  TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    ended   BIGINT,
+    code    INTEGER NOT NULL DEFAULT 0,
+    CHECK ((state = 'waiting') = (ended IS NULL))
+);
+CREATE INDEX correspondence_case ON correspondence (caseno);
+CREATE INDEX correspondence_address ON correspondence (address, created);
+CREATE UNIQUE INDEX correspondence_inbound ON correspondence (inbound, kind);
+
+-- What a person wrote, for those who work on the case. Sealed like evidence.
+CREATE TABLE mail_text (
+    inbound BIGINT PRIMARY KEY,
+    holder  TEXT NOT NULL,
+    sealed  TEXT NOT NULL
+);
+CREATE INDEX mail_text_holder ON mail_text (holder);
+
+-- What happened to a case, in order; staff names who did it, or is empty for
+-- heed itself and for the person.
+CREATE TABLE case_event (
+    id     BIGINT PRIMARY KEY,
+    caseno BIGINT NOT NULL REFERENCES privacy_case (id),
+    at     BIGINT NOT NULL,
+    kind   TEXT NOT NULL CHECK (kind IN ('opened', 'mail', 'asked', 'confirmed', 'reminded', 'assigned', 'answered', 'extended', 'noted',
+                                         'alarmed', 'done', 'refused')),
+    staff  TEXT NOT NULL DEFAULT '',
+    holder TEXT NOT NULL DEFAULT '',
+    sealed TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX case_event_case ON case_event (caseno, id);
+
+-- What the operator must know at once. One open alarm for each thing; key says
+-- which, and never names a person.
+CREATE TABLE alarm (
+    id      BIGINT PRIMARY KEY,
+    kind    TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    raised  BIGINT NOT NULL,
+    cleared BIGINT,
+    told    BIGINT
+);
+CREATE UNIQUE INDEX alarm_open ON alarm (kind, key) WHERE cleared IS NULL;
+
+-- Jobs know new kinds. SQLite cannot change a CHECK, so that the table is made
+-- anew; questions that were still to be mailed become correspondence.
+CREATE TABLE job_new (
+    id         BIGINT PRIMARY KEY,
+    queue      TEXT NOT NULL CHECK (queue IN ('preference', 'alert', 'privacy', 'newsletter')),
+    kind       TEXT NOT NULL CHECK (kind IN ('send', 'write', 'erase', 'tell', 'alarm')),
+    state      TEXT NOT NULL CHECK (state IN ('ready', 'carried', 'running', 'done', 'failed')),
+    generation INTEGER NOT NULL DEFAULT 0,
+    due        BIGINT NOT NULL,
+    campaign   BIGINT,
+    subject    BIGINT,
+    worker     TEXT NOT NULL DEFAULT '',
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    note       TEXT NOT NULL DEFAULT '',
+    changed    BIGINT NOT NULL,
+    CHECK (kind <> 'send' OR campaign IS NOT NULL),
+    CHECK (state <> 'running' OR worker <> '')
+);
+INSERT INTO correspondence (id, kind, state, caseno, address, holder, sealed, created)
+    SELECT j.id, 'confirm', 'waiting', j.subject, c.address, c.address, '', j.changed
+    FROM job j JOIN privacy_case c ON c.id = j.subject WHERE j.kind = 'confirm' AND j.state IN ('ready', 'carried', 'running');
+INSERT INTO counter (name, value) SELECT 'correspondence', max(id) FROM correspondence HAVING max(id) IS NOT NULL;
+INSERT INTO job_new (id, queue, kind, state, generation, due, campaign, subject, worker, attempts, note, changed)
+    SELECT id, queue, CASE kind WHEN 'confirm' THEN 'write' ELSE kind END, state, generation, due, campaign,
+           CASE kind WHEN 'confirm' THEN id ELSE subject END, worker, attempts, note, changed
+    FROM job WHERE kind <> 'notice';
+DROP TABLE job;
+ALTER TABLE job_new RENAME TO job;
+CREATE INDEX job_ready ON job (queue, due) WHERE state = 'ready';
+CREATE INDEX job_moving ON job (changed) WHERE state IN ('carried', 'running');
+CREATE INDEX job_campaign ON job (campaign) WHERE state IN ('ready', 'carried', 'running');
+
+-- +goose Down
+DROP TABLE alarm;
+DROP TABLE case_event;
+DROP TABLE mail_text;
+DROP TABLE correspondence;

@@ -1,0 +1,132 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"heed/consent"
+	"heed/mailer"
+	"heed/store"
+	"heed/templates"
+)
+
+// letter is a mail to one person, as it goes out.
+type letter struct {
+	to, subject, text string
+	inReplyTo         string // Message-ID of the mail that it answers, or empty
+}
+
+// write sends what heed has to say to one person. What is no longer wanted
+// when its turn comes is dropped: a question whose case has ended, or a mail to
+// somebody who was deleted meanwhile.
+func (w *Worker) write(ctx context.Context, j store.Job) error {
+	c, err := w.Store.Correspondence(ctx, j.Subject)
+	if err != nil {
+		return err
+	}
+	if c.State != "waiting" {
+		return w.Store.EndJob(ctx, j, time.Time{})
+	}
+	l, wanted, err := w.letter(ctx, c)
+	if err != nil {
+		return err
+	}
+	state, code := "dropped", 0
+	if wanted {
+		if state, code, err = w.deliver(ctx, fmt.Sprintf("letter-%d", c.ID), l); err != nil {
+			return err
+		}
+		w.Log.Info("letter_done", "kind", c.Kind, "outcome", state, "code", code)
+	}
+	if err := w.Store.EndCorrespondence(ctx, c, state, code); err != nil {
+		return err
+	}
+	return w.Store.EndJob(ctx, j, time.Time{})
+}
+
+// letter finds who it goes to and puts it into words, each kind by its own
+// rule.
+func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, wanted bool, err error) {
+	p, found, err := w.recipient(ctx, c)
+	if err != nil || !found {
+		return l, false, err
+	}
+	l = letter{to: p.Email, inReplyTo: c.InReplyTo}
+	switch c.Kind {
+	case store.WriteConfirm:
+		l.subject, l.text, wanted, err = w.confirm(ctx, c, p)
+	default:
+		err = fmt.Errorf("no letter is called %q; a newer heed made it", c.Kind)
+	}
+	return l, wanted, err
+}
+
+// recipient is the person on file; where nobody is, the address that the words
+// name. found is false where there is nobody to write to any more.
+func (w *Worker) recipient(ctx context.Context, c store.Correspondence) (p store.Person, found bool, err error) {
+	if c.Key == "" {
+		p.Email = c.To
+		return p, c.To != "", nil
+	}
+	key, err := consent.ParseKey(c.Key)
+	if err != nil {
+		return p, false, fmt.Errorf("correspondence %d: %w", c.ID, err)
+	}
+	return w.Store.PersonByKey(ctx, key)
+}
+
+// confirm asks the holder of the address on file, and nobody else, whether a
+// request is theirs (RFC 3834 §4: an address in a mail proves nothing).
+func (w *Worker) confirm(ctx context.Context, c store.Correspondence, p store.Person) (subject, text string, wanted bool, err error) {
+	about, err := w.Store.Case(ctx, c.Case)
+	if err != nil || about.State != consent.CaseWaiting {
+		return "", "", false, err
+	}
+	token, err := w.Store.ConfirmLink(about)
+	if err != nil {
+		return "", "", false, err
+	}
+	subject, text = templates.ErasureConfirm(templates.ErasureConfirmData{Language: language(about, p), Sender: w.Sender.Name,
+		Link: w.PublicURL + "/c/" + token, Reference: reference(about)})
+	return subject, text, true, nil
+}
+
+// deliver hands a letter to the relay. It carries the null return path and says
+// that a machine wrote it (RFC 3834 §3.3, §5). The state is sent or rejected;
+// an error means that it is to be tried again.
+func (w *Worker) deliver(ctx context.Context, id string, l letter) (state string, code int, err error) {
+	headers := mailer.Headers{From: mailer.Address{Name: w.Sender.Name, Addr: w.Sender.From}, To: mailer.Address{Addr: l.to},
+		Subject: l.subject, Date: w.Now(), MessageID: id + "@" + w.Sender.Domain,
+		Extra: []mailer.Header{{Name: "Auto-Submitted", Value: "auto-replied"}}}
+	if l.inReplyTo != "" { // RFC 3834 §3.1.5
+		headers.Extra = append(headers.Extra, mailer.Header{Name: "In-Reply-To", Value: l.inReplyTo}, mailer.Header{Name: "References", Value: l.inReplyTo})
+	}
+	msg, err := mailer.Plain(headers, l.text)
+	if err != nil {
+		return "", 0, err
+	}
+	if w.Signer != nil {
+		if msg, err = w.Signer.Sign(nil, msg); err != nil {
+			return "", 0, err
+		}
+	}
+	return w.handOver(ctx, l.to, msg)
+}
+
+func (w *Worker) handOver(ctx context.Context, to string, msg []byte) (state string, code int, err error) {
+	l := <-w.lanes["privacy"]
+	defer func() { w.lanes["privacy"] <- l }()
+	conn, err := l.ready(ctx)
+	if err != nil {
+		return "", 0, err
+	}
+	r := conn.Send(ctx, mailer.Envelope{To: to}, msg, func(context.Context) (bool, error) { return true, nil })
+	switch r.Outcome {
+	case mailer.Accepted, mailer.Uncertain:
+		return "sent", r.Code, nil
+	case mailer.Rejected:
+		return "rejected", r.Code, nil
+	}
+	return "", r.Code, fmt.Errorf("the relay did not take the letter yet: %s %d %s", r.Outcome, r.Code, r.Enhanced)
+}
