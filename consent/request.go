@@ -24,9 +24,10 @@ const (
 // the store: it only says what the mail says.
 type Request struct {
 	Kind     Kind
-	Also     []Kind // further things that the mail asks for
-	Scope    Scope  // of an opt-out: ScopeMarketing, or a topic
-	Language string // ISO 639-1, or empty
+	Also     []Kind  // further things that the mail asks for
+	Scope    Scope   // of an opt-out or a choice: what it stops; empty where it stops nothing by itself
+	Scopes   []Scope // all that it stops, Scope first, where that is more than one
+	Language string  // ISO 639-1, or empty
 	Sure     float64
 	Evidence []Evidence
 
@@ -36,6 +37,17 @@ type Request struct {
 	Authenticated bool   // the mail proves that the holder of From wrote it
 
 	Bounces []Bounce // of a bounce
+}
+
+// Stops gives all that the request stops.
+func (r Request) Stops() []Scope {
+	if len(r.Scopes) > 0 {
+		return r.Scopes
+	}
+	if r.Scope != "" {
+		return []Scope{r.Scope}
+	}
+	return nil
 }
 
 // Evidence is a rule that fired, and the words that made it.

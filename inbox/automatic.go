@@ -109,12 +109,8 @@ func (r reading) away() (consent.Request, bool) {
 	if r.Broken != "" {
 		return consent.Request{}, false
 	}
-	for _, s := range r.said {
-		for _, l := range languages() {
-			if p := firstMatch(l.sections["away"], s.words); p != "" {
-				return r.awayOrAsking(p), true
-			}
-		}
+	if h, found := first(r.said, "away"); found {
+		return r.awayOrAsking(h.source), true
 	}
 	return consent.Request{}, false
 }
@@ -124,13 +120,4 @@ func (r reading) awayOrAsking(phrase string) consent.Request {
 		return verdict(consent.KindReview, 0.5, "away-and-asking", phrase)
 	}
 	return verdict(consent.KindAutoReply, 0.8, "away-text", phrase)
-}
-
-func firstMatch(patterns []pattern, words []string) string {
-	for _, p := range patterns {
-		if p.find(words) >= 0 {
-			return p.source
-		}
-	}
-	return ""
 }

@@ -58,14 +58,18 @@ type reading struct {
 	ring consent.Keyring
 	ours Ours
 
-	said  []sentence // by the writer
-	found []finding  // in what was said
+	said   []sentence // by the writer
+	spoken tongue     // in what was said
+	tongue string     // the language of it, where it is clear
+	found  []finding  // in what was said
 }
 
 func newReading(m Mail, role string, ring consent.Keyring, ours Ours) reading {
 	r := reading{Mail: m, role: role, ring: ring, ours: ours}
 	r.said = r.sentences()
-	r.found = findings(r.said)
+	r.spoken = spoken(r.said)
+	r.tongue = r.spoken.best()
+	r.found = r.findings()
 	return r
 }
 
@@ -99,6 +103,9 @@ func excerpt(text string) string {
 // and the From address.
 func (r reading) identify(request consent.Request) consent.Request {
 	request.From = r.From()
+	if r.tongue != "" {
+		request.Language = r.tongue
+	}
 	if request.Link == nil {
 		request.Link = r.quotedLink()
 	}

@@ -4,9 +4,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"heed/consent"
 )
+
+// preferred is the mail's own language where it is one of the codes, or else
+// the only one, or English.
+func (r reading) preferred(codes []string) string {
+	switch {
+	case slices.Contains(codes, r.tongue):
+		return r.tongue
+	case len(codes) > 1 && slices.Contains(codes, "en"):
+		return "en"
+	}
+	return codes[0]
+}
 
 // command knows the mail that is a command and little else: all of its text,
 // its first line or its subject. Typos are forgiven here alone, where there is
@@ -44,119 +57,127 @@ func (r reading) contradicted() bool {
 	return slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindUnsubscribe })
 }
 
-// commandIn gives the language in which the text is a command, or nothing.
+// commandIn gives the language in which the text is a command, or nothing. The
+// mail's own language goes before others that have the same word ("stop").
 func (r reading) commandIn(text string) string {
 	words := foldWords(repaired(text))
 	if len(words) == 0 || wordCount(words) > 12 {
 		return ""
 	}
-	for _, l := range languages() {
-		bare := l.withoutCourtesy(words)
-		for _, p := range r.commands(l) {
-			if p.isCommand(words) || len(bare) > 0 && l.bare(p).isCommand(bare) {
-				return l.code
+	for _, typos := range []bool{false, true} {
+		codes := []string{}
+		for _, l := range languages() {
+			if l.commands(words, typos, r.role == RoleUnsubscribe) {
+				codes = append(codes, l.code)
 			}
+		}
+		if len(codes) > 0 {
+			return r.preferred(codes)
 		}
 	}
 	return ""
 }
 
-// commands takes the weaker ones where the address leaves no other meaning.
-func (r reading) commands(l language) []pattern {
-	if r.role == RoleUnsubscribe {
-		return slices.Concat(l.sections["command"], l.sections["weak"])
-	}
-	return l.sections["command"]
+// command is a phrase that can be a whole mail, without its polite words. The
+// weaker ones count where the address leaves no other meaning.
+type command struct {
+	pattern
+	weak bool
 }
 
-// withoutCourtesy leaves out the words that do not change a command.
-func (l language) withoutCourtesy(words []string) []string {
-	var bare []string
-	for i := 0; i < len(words); {
-		if n := l.courtesy(words[i:]); n > 0 {
-			i += n
-			continue
-		}
-		bare = append(bare, words[i])
-		i++
-	}
-	return bare
-}
-
-// courtesy gives how many words from here on are courtesy: several where the
-// script makes a word of each character.
-func (l language) courtesy(words []string) int {
-	for _, p := range l.sections["polite"] {
-		if n := len(p.elements); n <= len(words) && len(words) > 0 && p.isExactly(words[:n]) {
-			return n
+func (l *language) bareCommands() []command {
+	var all []command
+	for _, section := range []string{"command", "weak"} {
+		for _, p := range l.sections[section] {
+			all = append(all, command{pattern: p, weak: section == "weak"})
+			if bare := l.without(p); len(bare.elements) > 0 && len(bare.elements) < len(p.elements) {
+				all = append(all, command{pattern: bare, weak: section == "weak"})
+			}
 		}
 	}
-	return 0
+	return all
 }
 
-// bare is the pattern without them.
-func (l language) bare(p pattern) pattern {
+// without leaves the polite words out of a phrase.
+func (l *language) without(p pattern) pattern {
 	p.elements = slices.DeleteFunc(slices.Clone(p.elements), func(e element) bool {
-		return !e.gap && !e.end && slices.ContainsFunc(e.words, l.polite)
+		return len(e.choices) == 0 && len(e.words) == 1 && !e.optional && l.allPolite(e)
 	})
 	return p
 }
 
-func (l language) polite(word string) bool {
-	return slices.ContainsFunc(l.sections["polite"], func(p pattern) bool {
-		return len(p.elements) == 1 && p.elements[0].matches(word)
-	})
-}
-
-// isCommand compares the whole with the words, letting one typo pass in a word
-// of eight letters and two in a word of ten.
-func (p pattern) isCommand(words []string) bool {
-	if p.isExactly(words) {
-		return true
-	}
-	if len(words) != len(p.elements) || len(words) > 2 {
-		return false
-	}
-	for i, e := range p.elements {
-		if e.gap || e.end || !e.matches(words[i]) && !e.nearly(words[i]) {
+func (l *language) allPolite(e element) bool {
+	for word := range e.words {
+		if !l.polite[word] {
 			return false
 		}
 	}
 	return true
 }
 
-// isExactly tells whether the pattern, which has no gaps, is all that the words
-// say.
-func (p pattern) isExactly(words []string) bool {
-	for _, e := range p.elements {
-		n := e.length(words)
-		if n == 0 {
-			return false
+// commands tells whether the words are a command in this language, with or
+// without what is only polite in them.
+func (l *language) commands(words []string, typos, weak bool) bool {
+	bare := l.withoutCourtesy(words)
+	for _, c := range l.bare {
+		if c.weak && !weak {
+			continue
 		}
-		words = words[n:]
+		if c.is(words, typos) || len(bare) > 0 && len(bare) < len(words) && c.is(bare, typos) {
+			return true
+		}
 	}
-	return len(words) == 0
+	return false
 }
 
-// length gives how many of the words the element takes, the longest choice of
-// several words first; none where it does not match.
-func (e element) length(words []string) int {
-	n := 0
-	if len(words) > 0 && !e.gap && !e.end && e.matches(words[0]) {
-		n = 1
+// withoutCourtesy leaves out the words that do not change a command.
+func (l *language) withoutCourtesy(words []string) []string {
+	var bare []string
+	for i := 0; i < len(words); i++ {
+		if n := l.courtesyAt(words, i); n > 0 {
+			i += n - 1
+			continue
+		}
+		bare = append(bare, words[i])
 	}
-	for _, run := range e.runs {
-		if len(run) > n && matchesRun(run, words) {
-			n = len(run)
+	return bare
+}
+
+// courtesyAt gives how many words from here on are courtesy: several where the
+// script makes a word of each character.
+func (l *language) courtesyAt(words []string, i int) int {
+	if l.polite[words[i]] {
+		return 1
+	}
+	for _, p := range l.courtesy {
+		if end := p.matchAt(words, i); end > i {
+			return end - i
 		}
 	}
-	return n
+	return 0
+}
+
+// is compares the whole with the words, letting one typo pass in a word of
+// eight letters and two in a word of ten.
+func (c command) is(words []string, typos bool) bool {
+	if !typos {
+		return c.isAll(words)
+	}
+	if len(words) != len(c.elements) || len(words) > 2 {
+		return false
+	}
+	for i, e := range c.elements {
+		if e.gap > 0 || e.end || !e.matches(words[i]) && !e.nearly(words[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func (e element) nearly(word string) bool {
-	for _, candidate := range e.words {
+	for candidate := range e.words {
 		allowed := 0
-		switch n := len([]rune(candidate)); {
+		switch n := utf8.RuneCountInString(candidate); {
 		case n >= 10:
 			allowed = 2
 		case n >= 8:
@@ -178,22 +199,31 @@ var lawWords = readPattern("gdpr*|dsgvo|rgpd*|avg|rodo|gkpd|γκπδ|eudsgvo|201
 var articleWords = readPattern("art|article|articles|artikel|artikels|artikeln|artículo|articolo|artigo|art|artykuł|artykułu|článek|článku|čl|člank*|članak|άρθρο*|άρθρου|чл|член|artikla|artikkel|artikkeli|artikla|cikk|§|paragraph|section|第").elements[0]
 
 // articles finds the right that a letter names by its article, in any language
-// that writes numbers.
-func articles(said []sentence) []finding {
+// that writes numbers. It speaks only where no words do: letters name articles
+// in passing. Who asks for a copy under one of several is shown it first.
+func (r reading) articles(worded []finding) []finding {
+	if slices.ContainsFunc(worded, func(f finding) bool { return slices.Contains(rights, f.kind) }) || !lawNamed(r.said) {
+		return nil
+	}
 	var all []finding
-	law := false
-	for i, s := range said {
-		for at, word := range s.words {
-			law = law || lawWords.matches(word)
+	for i, s := range r.said {
+		for at := range s.words {
 			if kind := articleAt(s.words, at); kind != "" {
-				all = append(all, finding{kind, "article", strings.Join(s.words[at:at+2], " "), "", i*1000 + at})
+				all = append(all, finding{kind: kind, rule: "article", text: s.excerpt(hit{at: at, end: at + 2}), at: i*maxWords + at})
 			}
 		}
 	}
-	if !law {
-		return nil
-	}
+	slices.SortStableFunc(all, func(a, b finding) int { return first15(a) - first15(b) })
 	return all
+}
+
+var rights = []consent.Kind{consent.KindAccess, consent.KindErasure, consent.KindObjection, consent.KindRectification, consent.KindComplaint}
+
+func first15(f finding) int {
+	if f.kind == consent.KindAccess {
+		return 0
+	}
+	return 1
 }
 
 func articleAt(words []string, at int) consent.Kind {
@@ -217,12 +247,8 @@ func (r reading) unclear() consent.Request {
 	if r.role == RoleReply || r.role == RoleBounces {
 		return verdict(consent.KindUnrelated, 0.5, "nothing-asked", text)
 	}
-	for _, s := range r.said {
-		for _, l := range languages() {
-			if p := firstMatch(l.sections["plausible"], s.words); p != "" {
-				return verdict(consent.KindReview, 0.4, "plausible", p)
-			}
-		}
+	if h, found := first(r.said, "plausible"); found {
+		return verdict(consent.KindReview, 0.4, "plausible", h.source)
 	}
 	if lawNamed(r.said) {
 		return verdict(consent.KindReview, 0.4, "law-named", text)

@@ -8,26 +8,28 @@ import (
 	"heed/consent"
 )
 
-// finding is a phrase that was found, and where.
+// finding is a phrase that asks for something, and where it stands.
 type finding struct {
 	kind     consent.Kind
+	scope    consent.Scope // where the phrase itself says what is to stop
 	rule     string
-	text     string
+	text     string // the writer's words
 	language string
-	at       int // sentences before it, times 1000, and words
+	subject  bool
+	at       int // sentences before it, times maxWords, and words
 }
 
 // asking are the sections that say what a person wants.
-var asking = []struct {
-	section string
-	kind    consent.Kind
-}{
-	{"guardian", consent.KindGuardian}, {"erasure", consent.KindErasure}, {"objection", consent.KindObjection},
-	{"access", consent.KindAccess}, {"rectification", consent.KindRectification}, {"complaint", consent.KindComplaint},
-	{"preference", consent.KindPreference}, {"unsubscribe", consent.KindUnsubscribe},
+var asking = map[string]finding{
+	"guardian": {kind: consent.KindGuardian}, "erasure": {kind: consent.KindErasure}, "objection": {kind: consent.KindObjection},
+	"access": {kind: consent.KindAccess}, "rectification": {kind: consent.KindRectification},
+	"complaint": {kind: consent.KindComplaint}, "preference": {kind: consent.KindPreference},
+	"unsubscribe": {kind: consent.KindUnsubscribe},
+	"sharing":     {kind: consent.KindUnsubscribe, scope: consent.ScopeSharing},
+	"partners":    {kind: consent.KindUnsubscribe, scope: consent.ScopePartner},
 }
 
-var replyPrefix = regexp.MustCompile(`(?i)^\s*(re|aw|fw|fwd|wg|tr|rv|antw|sv|vs|odp|ref|res)\s*(\[\d+\])?\s*[:：]\s*`)
+var replyPrefix = regexp.MustCompile(`(?i)^\s*(re|aw|fw|fwd|wg|tr|rv|antw|sv|vs|odp|ref|res|doorst|enc|vb|ynt|rif|r|i|hs|βλ|απ|ha|pd|vá|答复|回复|转发|返信|답장|bls|atb|vl)\s*(\[\d+\])?\s*[:：]\s*`)
 
 // sentences gives what the writer wrote: the text, and the subject unless it is
 // an answer's, which repeats ours.
@@ -46,32 +48,64 @@ const maxWritten = 32 << 10
 // findings gives every phrase that asks for something, in the order of the
 // mail. A sentence with a phrase that forbids it ("to unsubscribe click here")
 // asks for nothing.
-func findings(said []sentence) []finding {
+func (r reading) findings() []finding {
 	var all []finding
-	for i, s := range said {
-		for _, l := range languages() {
-			if firstMatch(l.sections["not"], s.words) != "" {
+	for i, s := range r.said {
+		for place, hits := range s.heard {
+			f, asks := asking[place.section]
+			if !asks || r.forbidden(s, place.language.code) || r.foreign(place.language.code) {
 				continue
 			}
-			all = append(all, l.findIn(s, i)...)
-		}
-	}
-	all = append(all, articles(said)...)
-	slices.SortStableFunc(all, func(a, b finding) int { return a.at - b.at })
-	return all
-}
-
-func (l language) findIn(s sentence, index int) []finding {
-	var found []finding
-	for _, a := range asking {
-		for _, p := range l.sections[a.section] {
-			if at := p.find(s.words); at >= 0 {
-				found = append(found, finding{a.kind, "phrase-" + a.section, p.source, l.code, index*1000 + at})
-				break
+			if h, found := s.unexcused(hits); found {
+				f.rule, f.text, f.language = "phrase-"+place.section, s.excerpt(h), place.language.code
+				f.at, f.subject = i*maxWords+h.at, s.subject
+				all = append(all, f)
 			}
 		}
 	}
-	return found
+	slices.SortFunc(all, func(a, b finding) int {
+		if a.at != b.at {
+			return a.at - b.at
+		}
+		return strings.Compare(a.rule+a.language, b.rule+b.language)
+	})
+	return append(all, r.articles(all)...)
+}
+
+// forbidden tells whether the sentence only looks like a wish, as the language
+// itself says, or one that the text speaks no less.
+func (r reading) forbidden(s sentence, code string) bool {
+	for place := range s.heard {
+		other := place.language.code
+		if place.section == "not" && (other == code || r.spoken[other] > 0 && r.spoken[other] >= r.spoken[code]) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreign tells whether the text is clearly not in this language, so that its
+// phrases mean something else. English is understood in any text.
+func (r reading) foreign(code string) bool {
+	return r.tongue != "" && code != r.tongue && code != "en" && r.spoken[r.tongue] >= 3 && r.spoken[r.tongue] > 2*r.spoken[code]
+}
+
+// unexcused is the first phrase that does not overlap one of the section
+// "not-" of the same name.
+func (s sentence) unexcused(hits []hit) (hit, bool) {
+	for _, h := range hits {
+		excuses := s.heard[shelf{h.language, "not-" + h.section}]
+		if !slices.ContainsFunc(excuses, func(e hit) bool { return e.at < h.end && h.at < e.end }) {
+			return h, true
+		}
+	}
+	return hit{}, false
+}
+
+// excerpt gives the words that were found as they were written, with what
+// stands around them.
+func (s sentence) excerpt(h hit) string {
+	return strings.Join(s.written[max(0, h.at-2):min(len(s.written), h.end+3)], " ")
 }
 
 // asked reads what a person wants.
@@ -81,17 +115,16 @@ func (r reading) asked() (consent.Request, bool) {
 	}
 	if text, language := r.command(); text != "" {
 		request := r.optOut("command", text)
-		request.Language, request.Scope = language, r.scope(false)
-		return request, true
+		request.Language = language
+		return r.scoped(request), true
 	}
 	if request, known := r.empty(); known {
 		return request, true
 	}
-	found := r.found
-	if len(found) == 0 {
-		return r.short()
+	if len(r.found) > 0 {
+		return r.weigh()
 	}
-	return r.weigh(found)
+	return r.short()
 }
 
 // empty is the mail without a word: at unsubscribe@ the address says it all.
@@ -112,93 +145,93 @@ func (r reading) empty() (consent.Request, bool) {
 	return request, true
 }
 
-var noSubject = regexp.MustCompile(`(?i)^\W*(no subject|kein betreff|ohne betreff|sans objet|aucun objet|sin asunto|<none>)\W*$`)
+var noSubject = regexp.MustCompile(`(?i)^\W*(no subject|kein betreff|ohne betreff|sans objet|aucun objet|pas d.objet|sin asunto|nessun oggetto|senza oggetto|sem assunto|geen onderwerp|brak tematu|без темы|без теми|konu yok|<none>)\W*$`)
 
 // weigh chooses among what was found. What is said first is what the mail is
 // about; asking to be deleted outweighs the opting out beside it, and a child
 // or an unanswered request decides who looks at it.
-func (r reading) weigh(found []finding) (consent.Request, bool) {
-	lead := found[0]
-	for _, kind := range []consent.Kind{consent.KindErasure, consent.KindObjection} {
-		if i := slices.IndexFunc(found, func(f finding) bool { return f.kind == kind }); i >= 0 && lead.kind == consent.KindUnsubscribe {
-			lead = found[i]
-		}
+func (r reading) weigh() (consent.Request, bool) {
+	lead, found := r.lead()
+	if !found {
+		return consent.Request{}, false
 	}
-	rest := slices.DeleteFunc(slices.Clone(found), func(f finding) bool { return f.kind == lead.kind })
-	if lead.kind == consent.KindGuardian && len(rest) == 0 {
-		return consent.Request{}, false // naming one's child asks for nothing
-	}
-	if len(rest) > 0 && slices.ContainsFunc(found, func(f finding) bool { return f.kind == consent.KindGuardian }) {
-		lead = found[slices.IndexFunc(found, func(f finding) bool { return f.kind == consent.KindGuardian })]
-	}
-	request := verdict(lead.kind, 0.9, lead.rule, lead.text)
+	request := verdict(lead.kind, r.sureness(lead), lead.rule, lead.text)
 	request.Language = lead.language
-	for _, f := range found {
+	for _, f := range r.found {
 		if f.kind != lead.kind && !slices.Contains(request.Also, f.kind) {
 			request.Also = append(request.Also, f.kind)
-			request.Evidence = append(request.Evidence, consent.Evidence{Rule: f.rule, Text: f.text})
+			request.Evidence = append(request.Evidence, consent.Evidence{Rule: f.rule, Text: excerpt(f.text)})
 		}
 	}
-	switch lead.kind {
-	case consent.KindUnsubscribe:
-		request.Scope = r.scope(true)
-	case consent.KindObjection:
-		request.Scope = consent.ScopeMarketing
-	}
-	return request, true
+	return r.scoped(request), true
 }
 
-// scope is what an opt-out stops: all marketing, or the one topic that the
-// text names, unless it means everything.
-func (r reading) scope(mayNameTopic bool) consent.Scope {
-	if !mayNameTopic && r.Text == "" {
-		return consent.ScopeMarketing
-	}
-	topic, named := 0, 0
-	words := " " + strings.Join(foldWords(r.Subject+" . "+r.Text), " ") + " "
-	for name, id := range r.ours.Topics {
-		if folded := strings.Join(foldWords(name), " "); folded != "" && strings.Contains(words, " "+folded+" ") {
-			topic, named = id, named+1
+func (r reading) lead() (finding, bool) {
+	lead := r.found[0]
+	for _, kind := range []consent.Kind{consent.KindErasure, consent.KindObjection} {
+		if f, found := r.finding(kind); found && lead.kind == consent.KindUnsubscribe {
+			lead = f
 		}
 	}
-	if named != 1 || r.meansEverything() {
-		return consent.ScopeMarketing
+	if child, named := r.finding(consent.KindGuardian); named {
+		more := slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindGuardian })
+		return child, more // naming one's child asks for nothing
 	}
-	return consent.TopicScope(topic)
+	return lead, true
 }
 
-func (r reading) meansEverything() bool {
+func (r reading) finding(kind consent.Kind) (finding, bool) {
+	i := slices.IndexFunc(r.found, func(f finding) bool { return f.kind == kind })
+	if i < 0 {
+		return finding{}, false
+	}
+	return r.found[i], true
+}
+
+// sureness of a phrase: it says more when another sentence says so too, and
+// less in a long text, or when the mail's language is another.
+func (r reading) sureness(lead finding) float64 {
+	if lead.rule == "article" {
+		return 0.6
+	}
+	sure := 0.9
+	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind == lead.kind && f.at/maxWords != lead.at/maxWords }) {
+		sure += 0.05
+	}
+	if r.tongue != "" && r.tongue != lead.language || r.words() > 300 {
+		sure -= 0.1
+	}
+	return sure
+}
+
+// words is how many the writer wrote.
+func (r reading) words() (n int) {
 	for _, s := range r.said {
-		for _, l := range languages() {
-			if firstMatch(l.sections["everything"], s.words) != "" {
-				return true
-			}
-		}
+		n += wordCount(s.words)
 	}
-	return false
+	return n
 }
 
 // short takes one word as enough in a mail of a few words.
 func (r reading) short() (consent.Request, bool) {
-	said := r.said
-	count := 0
-	for _, s := range said {
-		count += wordCount(s.words)
-	}
-	if count > 12 || r.role == RoleReply || r.role == RoleBounces {
+	if r.words() > 12 || r.role == RoleReply || r.role == RoleBounces {
 		return consent.Request{}, false
 	}
-	for _, s := range said {
-		for _, l := range languages() {
-			if firstMatch(l.sections["not"], s.words) != "" {
-				return consent.Request{}, false
-			}
-			if p := firstMatch(l.sections["short"], s.words); p != "" {
-				request := r.optOut("short-mail", p)
-				request.Language, request.Sure = l.code, 0.8
-				return request, true
-			}
-		}
+	if h, found := first(r.said, "short"); found && !r.anyForbidden() {
+		request := r.optOut("short-mail", h.source)
+		request.Language, request.Sure = h.language.code, 0.8
+		return r.scoped(request), true
 	}
 	return consent.Request{}, false
+}
+
+func (r reading) anyForbidden() bool {
+	_, found := first(r.said, "not")
+	return found
+}
+
+func (r reading) optOut(rule, text string) consent.Request {
+	request := verdict(consent.KindUnsubscribe, 0.95, rule, text)
+	request.Scope = consent.ScopeMarketing
+	return request
 }

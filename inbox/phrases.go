@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -15,39 +16,34 @@ var phraseFiles embed.FS
 
 // language is one file of phrases/: what a native speaker would look for.
 type language struct {
-	code     string // ISO 639-1
+	code     string // ISO 639-1; "xx" is no language but the words of several
 	sections map[string][]pattern
-	prefixes []string // that are written together with the word after them
+	words    map[string]bool // by which the language is told
+	polite   map[string]bool // that do not change a command
+	courtesy []pattern       // the same, of several words
+	prefixes []string        // that are written together with the word after them
+	order    int
+	bare     []command // the commands without those
 }
 
-// pattern is a phrase, word by word.
-type pattern struct {
-	source   string
-	elements []element
+// sectionNames are the sections that a file may have; a kind of request may
+// have one more, "not-erasure": what only looks like it.
+var sectionNames = []string{"sets", "words", "command", "weak", "polite", "short", "wish", "everything",
+	"guardian", "erasure", "objection", "access", "rectification", "complaint", "preference", "unsubscribe",
+	"sharing", "partners", "back", "not", "away", "plausible", "rights", "prefix"}
+
+func isSection(name string) bool {
+	return slices.Contains(sectionNames, strings.TrimPrefix(name, "not-"))
 }
-
-// element is one place in a pattern: one of some words, a gap of up to
-// maxGap words, or the end of the sentence.
-type element struct {
-	gap   bool
-	end   bool       // of the sentence
-	words []string   // "abonn*" is any word that begins so
-	runs  [][]string // choices of several words each
-}
-
-const maxGap = 4
-
-var sectionNames = []string{"command", "weak", "polite", "short", "unsubscribe", "everything", "preference", "objection",
-	"erasure", "access", "rectification", "complaint", "guardian", "not", "away", "plausible", "prefix"}
 
 // languages gives the phrase lists; they are part of the program, so that a
 // list that cannot be read is found by the first test.
-var languages = sync.OnceValue(func() []language {
+var languages = sync.OnceValue(func() []*language {
 	names, err := fs.Glob(phraseFiles, "phrases/*.txt")
 	if err != nil {
 		panic(err)
 	}
-	var all []language
+	var all []*language
 	for _, name := range names {
 		text, err := fs.ReadFile(phraseFiles, name)
 		if err != nil {
@@ -59,13 +55,16 @@ var languages = sync.OnceValue(func() []language {
 		}
 		all = append(all, l)
 	}
-	slices.SortStableFunc(all, func(a, b language) int { return a.rank() - b.rank() })
+	slices.SortStableFunc(all, func(a, b *language) int { return a.rank() - b.rank() })
+	for i, l := range all {
+		l.order = i
+	}
 	return all
 })
 
 // rank puts the languages that most people write before those that share words
 // with them, so that a word of several is taken for the likelier.
-func (l language) rank() int {
+func (l *language) rank() int {
 	first := []string{"en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "ar"}
 	if i := slices.Index(first, l.code); i >= 0 {
 		return i
@@ -73,157 +72,108 @@ func (l language) rank() int {
 	return len(first)
 }
 
-func readLanguage(code, text string) (language, error) {
-	l := language{code: code, sections: map[string][]pattern{}}
-	section := ""
+func readLanguage(code, text string) (*language, error) {
+	l := &language{code: code, sections: map[string][]pattern{}}
+	section, sets := "", map[string]string{}
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
+		var err error
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 		case strings.HasPrefix(line, "["):
-			section = strings.Trim(line, "[]")
-			if !slices.Contains(sectionNames, section) {
-				return l, fmt.Errorf("phrases/%s.txt line %d: no section is called %q", code, i+1, section)
+			if section = strings.Trim(line, "[]"); !isSection(section) {
+				err = fmt.Errorf("no section is called %q", section)
 			}
 		case section == "":
-			return l, fmt.Errorf("phrases/%s.txt line %d: a phrase before the first section", code, i+1)
+			err = fmt.Errorf("a phrase before the first section")
+		case section == "sets":
+			err = readSet(sets, line)
 		case section == "prefix":
 			l.prefixes = append(l.prefixes, foldWords(line)...)
 		default:
-			l.sections[section] = append(l.sections[section], l.prefixed(readPattern(line)))
+			err = l.read(section, line, sets)
+		}
+		if err != nil {
+			return l, fmt.Errorf("phrases/%s.txt line %d: %w", code, i+1, err)
 		}
 	}
+	l.words, l.polite = l.vocabulary("words"), l.vocabulary("polite")
+	for _, p := range l.sections["polite"] {
+		if len(p.elements[0].choices) > 0 {
+			l.courtesy = append(l.courtesy, p)
+		}
+	}
+	l.bare = l.bareCommands()
 	return l, nil
+}
+
+// readSet reads "list = list|newsletter", which phrases then name as <list>.
+func readSet(sets map[string]string, line string) error {
+	name, choices, found := strings.Cut(line, "=")
+	if !found {
+		return fmt.Errorf("a set is written name = word|word, not %q", line)
+	}
+	choices, err := withSets(strings.ReplaceAll(choices, " ", ""), sets)
+	sets["<"+strings.TrimSpace(name)+">"] = choices
+	return err
+}
+
+// withSets puts the words of sets in the places of their names.
+func withSets(text string, sets map[string]string) (string, error) {
+	for name, choices := range sets {
+		text = strings.ReplaceAll(text, name, choices)
+	}
+	if at := strings.Index(text, "<"); at >= 0 {
+		return text, fmt.Errorf("no set is called %q: it must stand above in [sets]", text[at:])
+	}
+	return text, nil
+}
+
+func (l *language) read(section, line string, sets map[string]string) error {
+	filled, err := withSets(line, sets)
+	if err != nil {
+		return err
+	}
+	if section == "words" || section == "polite" { // many on a line
+		for _, word := range strings.Fields(filled) {
+			l.sections[section] = append(l.sections[section], readPattern(word))
+		}
+		return nil
+	}
+	p := l.prefixed(readPattern(filled))
+	p.source = line
+	l.sections[section] = append(l.sections[section], p)
+	return p.check()
 }
 
 // prefixed lets each word of the pattern begin with what the language writes
 // together with it, as Hebrew and Arabic do with "and", "the" and "from".
-func (l language) prefixed(p pattern) pattern {
-	for i := range p.elements {
-		for _, word := range slices.Clone(p.elements[i].words) {
-			for _, prefix := range l.prefixes {
-				p.elements[i].words = append(p.elements[i].words, prefix+word)
+func (l *language) prefixed(p pattern) pattern {
+	for i, e := range p.elements {
+		plain := slices.Collect(maps.Keys(e.words))
+		for _, prefix := range l.prefixes {
+			for _, word := range plain {
+				e.words[prefix+word] = true
+			}
+			for _, c := range e.choices {
+				c = slices.Clone(c)
+				c[0].text = prefix + c[0].text
+				p.elements[i].choices = append(p.elements[i].choices, c)
 			}
 		}
 	}
 	return p
 }
 
-func readPattern(line string) pattern {
-	p := pattern{source: line}
-	for _, field := range strings.Fields(line) {
-		if field == "..." || field == "$" {
-			p.elements = append(p.elements, element{gap: field == "...", end: field == "$"})
-			continue
-		}
-		p.elements = append(p.elements, readElements(field)...)
-	}
-	return p
-}
-
-// readElements folds the words of a field as the words of a mail are folded; a
-// word that falls apart there ("n'envoyez") becomes several places.
-func readElements(field string) []element {
-	if !strings.Contains(field, "|") {
-		var all []element
-		parts := foldWords(strings.TrimSuffix(field, "*"))
-		for i, word := range parts {
-			if i == len(parts)-1 && strings.HasSuffix(field, "*") {
-				word += "*"
+// vocabulary gives the single words of a section.
+func (l *language) vocabulary(section string) map[string]bool {
+	all := map[string]bool{}
+	for _, p := range l.sections[section] {
+		for _, e := range p.elements {
+			for word := range e.words {
+				all[word] = true
 			}
-			all = append(all, element{words: []string{word}})
-		}
-		return all
-	}
-	e := element{}
-	for _, choice := range strings.Split(field, "|") {
-		parts := foldWords(strings.TrimSuffix(choice, "*"))
-		if n := len(parts); n > 0 && strings.HasSuffix(choice, "*") {
-			parts[n-1] += "*"
-		}
-		if len(parts) > 1 {
-			e.runs = append(e.runs, parts)
-			continue
-		}
-		e.words = append(e.words, strings.Join(parts, ""))
-	}
-	return []element{e}
-}
-
-// find looks for the pattern among the words of a sentence, and gives the
-// place of its first word, or -1.
-func (p pattern) find(words []string) int {
-	for start := range words {
-		if matchesAt(p.elements, words[start:]) {
-			return start
 		}
 	}
-	return -1
-}
-
-func matchesAt(elements []element, words []string) bool {
-	if len(elements) == 0 {
-		return true
-	}
-	if elements[0].gap {
-		return matchesAfterGap(elements[1:], words)
-	}
-	if elements[0].end {
-		return len(words) == 0
-	}
-	if len(words) > 0 && elements[0].matches(words[0]) && matchesAt(elements[1:], words[1:]) {
-		return true
-	}
-	return slices.ContainsFunc(elements[0].runs, func(run []string) bool {
-		return matchesRun(run, words) && matchesAt(elements[1:], words[len(run):])
-	})
-}
-
-func matchesAfterGap(elements []element, words []string) bool {
-	for skip, room := 0, maxGap*charactersPerWord; ; skip++ {
-		if matchesAt(elements, words[skip:]) {
-			return true
-		}
-		if skip == len(words) || cost(words[skip]) > room {
-			return false
-		}
-		room -= cost(words[skip])
-	}
-}
-
-func matchesRun(run, words []string) bool {
-	for i, word := range run {
-		if i >= len(words) || !(element{words: []string{word}}).matches(words[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func (e element) matches(word string) bool {
-	for _, candidate := range e.words {
-		stem, open := strings.CutSuffix(candidate, "*")
-		if open && strings.HasPrefix(word, stem) || candidate == word {
-			return true
-		}
-		if strings.ContainsRune(word, '\uFFFD') && matchesDamaged(stem, word, open) {
-			return true
-		}
-	}
-	return false
-}
-
-// matchesDamaged compares with a word in which the way here put a replacement
-// character where a letter was.
-func matchesDamaged(stem, word string, open bool) bool {
-	want, got := []rune(stem), []rune(word)
-	if len(got) < len(want) || len(got) > len(want) && !open || len(want) < 4 {
-		return false
-	}
-	for i, r := range want {
-		if got[i] != r && got[i] != '\uFFFD' {
-			return false
-		}
-	}
-	return true
+	return all
 }

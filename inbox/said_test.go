@@ -65,13 +65,17 @@ func TestTopics(t *testing.T) {
 	for said, want := range map[string]consent.Scope{
 		"Please unsubscribe me from the weekly digest.":                      consent.TopicScope(4),
 		"Please unsubscribe me from the weekly digest and product-news.":     consent.TopicScope(4),
-		"Please unsubscribe me from the weekly digest and product news.":     consent.ScopeMarketing,
+		"Please unsubscribe me from the weekly digest and product news.":     "topic:4 topic:7",
 		"Please unsubscribe me from the weekly digest and all other emails.": consent.ScopeMarketing,
 		"Please unsubscribe me.": consent.ScopeMarketing,
 	} {
 		got := Read(letter("ann@example.org", "unsubscribe@news.example", "", said), RoleUnsubscribe, testRing, ours)
-		if got.Kind != consent.KindUnsubscribe || got.Scope != want {
-			t.Errorf("%q stops %s, want %s (%s %v)", said, got.Scope, want, got.Kind, got.Evidence)
+		var stops []string
+		for _, scope := range got.Stops() {
+			stops = append(stops, string(scope))
+		}
+		if got.Kind != consent.KindUnsubscribe || strings.Join(stops, " ") != string(want) {
+			t.Errorf("%q stops %s, want %s (%s %v)", said, stops, want, got.Kind, got.Evidence)
 		}
 	}
 }

@@ -1,10 +1,11 @@
 package inbox
 
 import (
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // What the world's scripts need so that the words of a mail and those of the
@@ -90,31 +91,13 @@ func unspaced(r rune) bool {
 		unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar))
 }
 
-// takeApart makes a word of each character of those scripts: a phrase is then
-// found wherever it stands in a run of them.
-func takeApart(words []string) []string {
-	if !slices.ContainsFunc(words, func(word string) bool { return strings.ContainsFunc(word, unspaced) }) {
-		return words
+// wideLetters brings full and half width letters to the common ones, since a
+// half width sound mark is a letter of its own.
+func wideLetters(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r >= 0xFF00 && r <= 0xFFEF }) {
+		return text
 	}
-	var all []string
-	for _, word := range words {
-		start := 0
-		for i, r := range word {
-			if unspaced(r) {
-				all = append(nonEmpty(all, word[start:i]), string(r))
-				start = i + utf8.RuneLen(r)
-			}
-		}
-		all = nonEmpty(all, word[start:])
-	}
-	return all
-}
-
-func nonEmpty(words []string, word string) []string {
-	if word == "" {
-		return words
-	}
-	return append(words, word)
+	return norm.NFKC.String(text)
 }
 
 // A word is worth charactersPerWord characters of a script without spaces.

@@ -146,9 +146,3 @@ func (r reading) button() (consent.Request, bool) {
 	}
 	return consent.Request{}, false
 }
-
-func (r reading) optOut(rule, text string) consent.Request {
-	request := verdict(consent.KindUnsubscribe, 0.95, rule, text)
-	request.Scope = consent.ScopeMarketing
-	return request
-}

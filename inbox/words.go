@@ -1,6 +1,8 @@
 package inbox
 
 import (
+	"encoding/hex"
+	"html"
 	"regexp"
 	"strings"
 	"unicode"
@@ -14,10 +16,12 @@ import (
 // before that.
 const maxWords = 4000
 
-// sentence is a run of folded words.
+// sentence is a run of words: folded, and as they were written.
 type sentence struct {
 	words   []string
+	written []string
 	subject bool
+	heard   heard // phrases
 }
 
 var (
@@ -25,6 +29,7 @@ var (
 	joinedWord = regexp.MustCompile(`(\p{L})[-‐‑](\p{L})`)
 	enclitic   = regexp.MustCompile(`(?i)[-‐‑](moi|nous|vous|toi|les|le|la|lui|en|y|je|tu|il|on)\b`)
 	damage     = regexp.MustCompile("\uFFFD+")
+	lostLetter = regexp.MustCompile(`(\p{L})\?{1,2}(\p{Ll})`)
 )
 
 // foldWords brings a text to the form in which words are compared: no accents,
@@ -32,18 +37,52 @@ var (
 // "stop"), everything but letters and digits a gap. Where a script puts no
 // spaces between words each character is a word: see script.go.
 func foldWords(text string) []string {
-	text = negated.ReplaceAllString(text, "nt")
-	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" is two words
-	text = joinedWord.ReplaceAllString(text, "$1$2")
-	text = damage.ReplaceAllString(text, "\uFFFD")
-	return takeApart(strings.FieldsFunc(fold(withoutApostrophes(text)), func(r rune) bool {
-		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.Is(unicode.M, r) && r != '\uFFFD'
-	}))
+	words := splitWords(text)
+	for i, word := range words {
+		words[i] = fold(word)
+	}
+	return words
 }
 
-// fold takes the letters of a text to those by which they are compared; Hangul
+// splitWords gives the words as they are written.
+func splitWords(text string) []string {
+	text = negated.ReplaceAllString(wideLetters(text), "nt")
+	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" is two words
+	text = joinedWord.ReplaceAllString(text, "$1$2")
+	text = lostLetter.ReplaceAllString(text, "$1\uFFFD$2") // "d?sabonner"
+	text = withoutApostrophes(damage.ReplaceAllString(text, "\uFFFD"))
+	var words []string
+	start := -1
+	for i, r := range text {
+		alone := unspaced(r)
+		if start >= 0 && (alone || !inWord(r)) {
+			words, start = append(words, text[start:i]), -1
+		}
+		if alone {
+			words = append(words, string(r))
+		} else if start < 0 && inWord(r) && !ornament(r) {
+			start = i
+		}
+	}
+	if start >= 0 {
+		words = append(words, text[start:])
+	}
+	return words
+}
+
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.Is(unicode.M, r) || r == '\uFFFD' || ornament(r)
+}
+
+// fold takes the letters of a word to those by which they are compared; Hangul
 // and kana, which the taking apart splits, are put together again.
 func fold(text string) string {
+	if folded, ok := foldASCII(text); ok {
+		return folded
+	}
 	var out strings.Builder
 	for _, r := range norm.NFKD.String(strings.ToLower(text)) {
 		if ornament(r) {
@@ -58,17 +97,70 @@ func fold(text string) string {
 	return norm.NFC.String(out.String())
 }
 
+// foldASCII spares most words the decomposition.
+func foldASCII(text string) (string, bool) {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return "", false
+		}
+	}
+	return strings.ToLower(text), true
+}
+
 // repaired undoes the commonest damage: UTF-8 that was taken for Windows-1252
-// somewhere on its way ("dÃ©sabonner").
+// somewhere on its way ("dÃ©sabonner"), HTML's names of letters and the octets
+// of quoted-printable in plain text.
 func repaired(text string) string {
-	if !strings.ContainsAny(text, "ÃÂâ") {
-		return text
+	if strings.Contains(text, "&") {
+		text = html.UnescapeString(text)
 	}
-	raw, err := charmap.Windows1252.NewEncoder().String(text)
-	if err != nil || !utf8.ValidString(raw) {
-		return text
+	if strings.Contains(text, "=") {
+		text = undoQuotedPrintable(text)
 	}
-	return raw
+	return mistaken.ReplaceAllStringFunc(text, func(word string) string {
+		return undoMistaken(undoMistaken(word)) // some do it twice
+	})
+}
+
+var mistaken = regexp.MustCompile(`\S*[\x{C2}-\x{F4}][\x{80}-\x{BF}\x{152}-\x{2122}]\S*`)
+
+// undoMistaken gives the word whose UTF-8 was taken for Windows-1252 or
+// Latin-1, or the word itself.
+func undoMistaken(word string) string {
+	var raw []byte
+	for _, r := range word {
+		octet, known := charmap.Windows1252.EncodeRune(r)
+		if !known && r > 0xFF {
+			return word
+		}
+		if !known {
+			octet = byte(r)
+		}
+		raw = append(raw, octet)
+	}
+	if !utf8.Valid(raw) {
+		return word
+	}
+	return string(raw)
+}
+
+var quotedOctets = regexp.MustCompile(`(=[0-9A-F]{2})+`)
+
+func undoQuotedPrintable(text string) string {
+	return quotedOctets.ReplaceAllStringFunc(text, func(run string) string {
+		raw, err := hex.DecodeString(strings.ReplaceAll(run, "=", ""))
+		if err != nil || raw[0] < utf8.RuneSelf {
+			return run
+		}
+		if utf8.Valid(raw) {
+			return string(raw)
+		}
+		decoded, err := charmap.Windows1252.NewDecoder().Bytes(raw)
+		if err != nil {
+			return run
+		}
+		return string(decoded)
+	})
 }
 
 // sentences cuts the text at its full stops and blank lines. A line break
@@ -78,19 +170,33 @@ func sentences(text string, subject bool) []sentence {
 	var all []sentence
 	count := 0
 	for _, run := range strings.FieldsFunc(markEnds(repaired(text)), func(r rune) bool { return r == '\x00' }) {
-		words := foldWords(run)
-		if len(words) == 0 || count > maxWords {
+		s := newSentence(run, subject)
+		if len(s.words) == 0 {
 			continue
 		}
-		count += len(words)
-		all = append(all, sentence{words, subject})
+		if count > maxWords {
+			break
+		}
+		count += len(s.words)
+		all = append(all, s)
 	}
 	return all
 }
 
+func newSentence(text string, subject bool) sentence {
+	written := splitWords(text)
+	s := sentence{written: written[:min(len(written), maxWords)], subject: subject}
+	s.words = make([]string, len(s.written))
+	for i, word := range s.written {
+		s.words[i] = fold(word)
+	}
+	s.heard = phraseIndex().hear(s.words)
+	return s
+}
+
 // sentenceEnd: the last group are the marks after which no space need follow,
 // of the scripts of the Far East, of Arabic, Urdu, Hindi and Armenian.
-var sentenceEnd = regexp.MustCompile(`[.!?;]+(\s|$)|[。｡．！？；؟؛۔।॥։።။។]+`)
+var sentenceEnd = regexp.MustCompile(`[.!?;]+(\s|$)|[。｡．！？；؟؛۔।॥։።။။]+`)
 
 // numbered is "Art. 17": no end of a sentence.
 var numbered = regexp.MustCompile(`\.[ \t]*(\d)`)

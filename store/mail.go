@@ -133,7 +133,7 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 		}
 	case consent.KindAutoReply:
 	case consent.KindUnsubscribe, consent.KindObjection, consent.KindPreference:
-		if known {
+		if known && (len(m.Request.Stops()) > 0 || m.Request.Kind != consent.KindPreference) {
 			f.Outcome, k, err = t.mailOptOut(ctx, m, who)
 			f = f.stopping(k.key)
 			break
@@ -141,7 +141,7 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 		fallthrough
 	case consent.KindErasure, consent.KindAccess, consent.KindRectification, consent.KindComplaint, consent.KindGuardian, consent.KindReview:
 		f.Outcome, k, err = t.openCaseByMail(ctx, m, who, known)
-		if err == nil && known && slices.Contains(m.Request.Also, consent.KindUnsubscribe) {
+		if err == nil && known && alsoStops(m.Request) {
 			_, _, err = t.mailOptOut(ctx, m, who)
 		}
 		f = f.stopping(k.key)
@@ -153,6 +153,11 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 		return f, err
 	}
 	return f, t.keepMail(ctx, m, f, k)
+}
+
+// alsoStops tells whether somebody who asks for more also wants to be left alone.
+func alsoStops(r consent.Request) bool {
+	return slices.Contains(r.Also, consent.KindUnsubscribe) || slices.Contains(r.Also, consent.KindObjection)
 }
 
 func folderOf(k consent.Kind) string {
@@ -182,22 +187,40 @@ func (t *tx) mailOptOut(ctx context.Context, m Inbound, who consent.Key) (string
 	if err != nil {
 		return "", kept{}, err
 	}
-	o := OptOut{Key: who, Scope: m.Request.Scope, Received: m.Received, Via: consent.ViaMail,
+	k := kept{key: who.String()}
+	for _, o := range optOuts(m, who) {
+		stopped, err := t.optOut(ctx, held, o)
+		if err != nil {
+			return "", kept{}, err
+		}
+		if !stopped.Already {
+			err = t.QueryRowContext(ctx, `SELECT max(seq) FROM ledger WHERE address = $1`, k.key).Scan(&k.ledger)
+		}
+		if err != nil {
+			return "", kept{}, fmt.Errorf("finding the opt-out of a mail: %w", err)
+		}
+	}
+	return "opted_out", k, nil
+}
+
+// optOuts are all that a mail stops: what a link of ours names, or what it says
+// itself, or all marketing.
+func optOuts(m Inbound, who consent.Key) (all []OptOut) {
+	o := OptOut{Key: who, Received: m.Received, Via: consent.ViaMail,
 		Authenticated: m.Request.Authenticated || m.Request.Link != nil, Evidence: evidence(m)}
 	if l := m.Request.Link; l != nil && l.Purpose == consent.PurposeOptOut {
-		o.Scope, o.Topic = "", int(l.Scope)
-	} else if o.Scope == "" {
+		o.Topic = int(l.Scope)
+		return []OptOut{o}
+	}
+	for _, scope := range m.Request.Stops() {
+		o.Scope = scope
+		all = append(all, o)
+	}
+	if len(all) == 0 {
 		o.Scope = consent.ScopeMarketing
+		all = append(all, o)
 	}
-	stopped, err := t.optOut(ctx, held, o)
-	if err != nil {
-		return "", kept{}, err
-	}
-	k := kept{key: who.String()}
-	if !stopped.Already {
-		err = t.QueryRowContext(ctx, `SELECT max(seq) FROM ledger WHERE address = $1`, k.key).Scan(&k.ledger)
-	}
-	return "opted_out", k, err
+	return all
 }
 
 // evidence is what the ledger seals: how the mail was understood.
