@@ -24,22 +24,30 @@ const (
 type connection struct {
 	client   *imapclient.Client
 	folder   string
+	prefix   string // of the folders for finished mail
 	validity uint32
 	caps     imap.CapSet
 	news     chan struct{} // holds one mark when the server told of a change
 	idling   *imapclient.IdleCommand
 }
 
+// What keeps a mailbox from being opened, besides a refused login.
+var (
+	errReach  = errors.New("the server cannot be reached")
+	errFolder = errors.New("the folder cannot be opened")
+	errSilent = errors.New("the server does not answer")
+)
+
 // dial reaches the server, logs in, makes the folders for finished mail and
 // opens the mailbox.
-func dial(ctx context.Context, where MailboxURL, password string, roots *tls.Config) (*connection, error) {
-	c := &connection{folder: where.Folder, news: make(chan struct{}, 1)}
+func dial(ctx context.Context, p proof, roots *tls.Config) (*connection, error) {
+	c := &connection{folder: p.where.Folder, news: make(chan struct{}, 1)}
 	ctx, cancel := context.WithTimeout(ctx, commandTime)
 	defer cancel()
-	if err := c.reach(ctx, where, roots); err != nil {
-		return nil, fmt.Errorf("reaching the IMAP server %s: %w", where.Addr, err)
+	if err := c.reach(ctx, p.where, roots); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", errReach, p.where.Addr, err)
 	}
-	if err := c.open(where.User, password); err != nil {
+	if err := c.open(p); err != nil {
 		c.client.Close()
 		return nil, err
 	}
@@ -94,7 +102,7 @@ func (c *connection) watched(limit time.Duration, doing string, run func() error
 	watchdog := time.AfterFunc(limit, func() { c.client.Close() })
 	err := run()
 	if !watchdog.Stop() && err != nil {
-		return fmt.Errorf("%s: no answer within %s: %w", doing, limit, err)
+		return fmt.Errorf("%s: %w: nothing within %s: %w", doing, errSilent, limit, err)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
@@ -102,14 +110,18 @@ func (c *connection) watched(limit time.Duration, doing string, run func() error
 	return nil
 }
 
-func (c *connection) open(user, password string) error {
-	err := c.watched(commandTime, "logging in (check the user and password_file)", func() error {
-		return c.client.Login(user, password).Wait()
-	})
-	if err != nil {
+func (c *connection) open(p proof) error {
+	hint := "logging in (check the user and password_file)"
+	if p.auth != AuthPassword {
+		hint = "logging in with an access token"
+	}
+	if err := c.watched(commandTime, hint, func() error { return c.present(p) }); err != nil {
 		return err
 	}
 	if err := c.watched(commandTime, "asking what the server can do", c.capabilities); err != nil {
+		return err
+	}
+	if err := c.watched(commandTime, "asking where folders lie", c.namespace); err != nil {
 		return err
 	}
 	for _, folder := range []string{"Processed", "Review"} {
@@ -117,13 +129,33 @@ func (c *connection) open(user, password string) error {
 			return err
 		}
 	}
-	return c.watched(commandTime, "opening "+c.folder, func() error {
-		data, err := c.client.Select(c.folder, nil).Wait()
-		if err == nil {
-			c.validity = data.UIDValidity
-		}
-		return err
-	})
+	return c.watched(commandTime, "opening "+c.folder, c.choose)
+}
+
+// choose opens the folder that is read.
+func (c *connection) choose() error {
+	data, err := c.client.Select(c.folder, nil).Wait()
+	if err != nil {
+		return fmt.Errorf("%w: %w", errFolder, err)
+	}
+	c.validity = data.UIDValidity
+	return nil
+}
+
+// namespace learns what the names of the account's own folders begin with:
+// some servers keep all of them below INBOX (RFC 2342 §5).
+func (c *connection) namespace() error {
+	if !c.caps.Has(imap.CapNamespace) {
+		return nil
+	}
+	spaces, err := c.client.Namespace().Wait()
+	if refusal := (*imap.Error)(nil); errors.As(err, &refusal) {
+		return nil
+	}
+	if err == nil && len(spaces.Personal) > 0 {
+		c.prefix = spaces.Personal[0].Prefix
+	}
+	return err
 }
 
 func (c *connection) capabilities() error {
@@ -135,7 +167,7 @@ func (c *connection) capabilities() error {
 // create makes a folder; the server's no means that it is there already.
 func (c *connection) create(folder string) error {
 	return c.watched(commandTime, "making the folder "+folder, func() error {
-		err := c.client.Create(folder, nil).Wait()
+		err := c.client.Create(c.prefix+folder, nil).Wait()
 		if refusal := (*imap.Error)(nil); errors.As(err, &refusal) {
 			return nil
 		}

@@ -19,7 +19,7 @@ func (c *connection) move(e envelope, folder string) (gone bool, err error) {
 	set := imap.UIDSetNum(e.uid)
 	if c.caps.Has(imap.CapMove) {
 		err := c.watched(commandTime, "moving a mail to "+folder, func() error {
-			_, err := c.client.Move(set, folder).Wait()
+			_, err := c.client.Move(set, c.prefix+folder).Wait()
 			return err
 		})
 		return err == nil, err
@@ -38,7 +38,7 @@ func (c *connection) move(e envelope, folder string) (gone bool, err error) {
 
 func (c *connection) copyAndMark(set imap.UIDSet, folder string) error {
 	err := c.watched(commandTime, "copying a mail to "+folder, func() error {
-		_, err := c.client.Copy(set, folder).Wait()
+		_, err := c.client.Copy(set, c.prefix+folder).Wait()
 		return err
 	})
 	if err != nil {

@@ -24,6 +24,8 @@ type Mailbox struct {
 	URL          string // see ParseMailboxURL
 	PasswordFile string // read at every connection, so that it may change
 	Password     string // used where PasswordFile is empty
+	Auth         string // AuthPassword where empty, AuthOAuthBearer or AuthXOAuth2
+	OAuth        OAuth  // for the latter two
 }
 
 // Poller reads one mailbox: it records what its mails ask for and files them.
@@ -59,10 +61,10 @@ func (p *Poller) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mailbox %s: %w", p.Mailbox.Role, err)
 	}
-	if _, err := p.password(); err != nil {
+	v, err := p.begin(where)
+	if err != nil {
 		return fmt.Errorf("mailbox %s: %w", p.Mailbox.Role, err)
 	}
-	v := &visits{Poller: p, where: where, name: p.Mailbox.Address + "/" + where.Folder, troubled: map[imap.UID]trouble{}}
 	defer v.release(ctx)
 	wait := minBackOff
 	for ctx.Err() == nil {
@@ -79,6 +81,21 @@ func (p *Poller) Run(ctx context.Context) error {
 		wait = min(2*wait, maxBackOff)
 	}
 	return nil
+}
+
+// begin refuses what no server could mend.
+func (p *Poller) begin(where MailboxURL) (*visits, error) {
+	v := &visits{Poller: p, where: where, name: p.Mailbox.Address + "/" + where.Folder}
+	v.remember(0)
+	switch p.Mailbox.Auth {
+	case "", AuthPassword:
+		_, err := p.password()
+		return v, err
+	case AuthOAuthBearer, AuthXOAuth2:
+		v.tokens = newTokens(p.Mailbox.OAuth, p.TLS, p.now, p.log())
+		return v, CheckTokenURL(p.Mailbox.OAuth.TokenURL)
+	}
+	return nil, fmt.Errorf("auth is %q, but must be password, oauthbearer or xoauth2", p.Mailbox.Auth)
 }
 
 // release lets the next process begin at once.
@@ -136,6 +153,7 @@ type visits struct {
 	*Poller
 	where    MailboxURL
 	name     string
+	tokens   *tokens // nil where a password is used
 	validity uint32
 	left     map[imap.UID]bool    // read and meant to stay
 	troubled map[imap.UID]trouble // could not be recorded
@@ -170,11 +188,7 @@ func (v *visits) visit(ctx context.Context) error {
 	if err := v.lease(ctx); err != nil {
 		return err
 	}
-	password, err := v.password()
-	if err != nil {
-		return err
-	}
-	c, err := dial(ctx, v.where, password, v.TLS)
+	c, err := v.enter(ctx)
 	if err != nil {
 		return err
 	}

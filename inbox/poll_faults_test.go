@@ -167,7 +167,7 @@ func TestPollerAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := dial(t.Context(), where, "secret", nil)
+	c, err := dial(t.Context(), proof{where.User, "secret", AuthPassword, where}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func TestStartTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := dial(t.Context(), where, "secret", roots)
+	c, err := dial(t.Context(), proof{where.User, "secret", AuthPassword, where}, roots)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,15 +46,15 @@ func TestStartTLS(t *testing.T) {
 		t.Errorf("found %v, %v", uids, err)
 	}
 	c.close()
-	if _, err := dial(t.Context(), where, "secret", nil); err == nil {
+	if _, err := dial(t.Context(), proof{where.User, "secret", AuthPassword, where}, nil); err == nil {
 		t.Error("a certificate that nobody vouches for was taken")
 	}
-	if _, err := dial(t.Context(), where, "wrong", roots); err == nil || strings.Contains(err.Error(), "wrong") {
+	if _, err := dial(t.Context(), proof{where.User, "wrong", AuthPassword, where}, roots); err == nil || strings.Contains(err.Error(), "wrong") {
 		t.Errorf("a wrong password: %v", err)
 	}
 	plain := startIMAP(t)
 	where.Addr = plain.Addr()
-	if _, err := dial(t.Context(), where, "secret", roots); err == nil {
+	if _, err := dial(t.Context(), proof{where.User, "secret", AuthPassword, where}, roots); err == nil {
 		t.Error("the password went to a server that does not encrypt")
 	}
 }

@@ -120,7 +120,7 @@ func (m mailboxConfig) check() error {
 		return nil // an address to name in mails, read by somebody else
 	}
 	_, err := inbox.ParseMailboxURL(m.URL)
-	return err
+	return firstError(err, m.checkAuth())
 }
 
 // checkFiles looks at the files without which nothing can be sent.
@@ -132,27 +132,6 @@ func (c *config) checkFiles() (problems []error) {
 		problems = append(problems, err)
 	}
 	return problems
-}
-
-// checkPasswords looks at those of the mailboxes. They are read again at every
-// connection, so that a missing one keeps only its own mailbox waiting.
-func (c *config) checkPasswords() (problems []error) {
-	for _, box := range c.Mailbox {
-		if err := c.checkPassword(box); err != nil {
-			problems = append(problems, err)
-		}
-	}
-	return problems
-}
-
-func (c *config) checkPassword(box mailboxConfig) error {
-	if box.URL == "" || box.PasswordFile == "" {
-		return nil
-	}
-	if _, err := readSecret(c.relative(box.PasswordFile)); err != nil {
-		return hinted(fmt.Errorf("the password of mailbox %s: %w", box.Role, err), "write the password on one line into the password_file, readable by this user")
-	}
-	return nil
 }
 
 // policy reads the text that people agree to.

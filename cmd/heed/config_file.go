@@ -65,6 +65,18 @@ type mailboxConfig struct {
 	Address      string `toml:"address" json:"address"`
 	URL          string `toml:"url" json:"url"`
 	PasswordFile string `toml:"password_file" json:"password_file"`
+
+	Auth  string      `toml:"auth" json:"auth,omitempty"` // password where empty
+	OAuth oauthConfig `toml:"oauth" json:"oauth,omitzero"`
+}
+
+// oauthConfig says where access tokens come from.
+type oauthConfig struct {
+	TokenURL         string `toml:"token_url" json:"token_url"`
+	ClientID         string `toml:"client_id" json:"client_id"`
+	ClientSecretFile string `toml:"client_secret_file" json:"client_secret_file"`
+	RefreshTokenFile string `toml:"refresh_token_file" json:"refresh_token_file"`
+	Scope            string `toml:"scope" json:"scope"`
 }
 
 type deliveryConfig struct {

@@ -41,6 +41,7 @@ func homes() map[string][]string {
 		"github.com/pressly/goose/":           {"store"},
 		"github.com/wneessen/go-mail":         {"mailer"},
 		"github.com/emersion/go-imap/":        {"inbox"},
+		"github.com/emersion/go-sasl":         {"inbox"},
 		"github.com/jhillyerd/enmime/":        {"inbox"},
 		"github.com/emersion/go-msgauth":      {"mailer", "inbox"},
 		"html/template":                       {"templates"},

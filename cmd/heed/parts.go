@@ -100,7 +100,7 @@ func (p *process) pollers() (parts []part, err error) {
 			continue
 		}
 		poller := &inbox.Poller{Store: p.s, Ours: ours, Owner: owner, Poll: p.c.Poll, Log: p.log,
-			Mailbox:   inbox.Mailbox{Role: box.Role, Address: box.Address, URL: box.URL, PasswordFile: p.c.relative(box.PasswordFile)},
+			Mailbox:   p.c.mailboxOf(box),
 			Read:      func(role string, kind consent.Kind) { read.WithLabelValues(role, string(kind)).Inc() },
 			Effective: func(_ string, after time.Duration) { p.figures.OptedOut(consent.ViaMail, after) }}
 		parts = append(parts, part{"inbox " + box.Role, poller.Run})

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/url"
@@ -25,15 +26,25 @@ type DovecotOptions struct {
 	// Capability replaces what the server says it can do, such as
 	// "IMAP4rev1" for a server without IDLE, MOVE and UIDPLUS.
 	Capability string
+	// Introspect is the URL at which the server asks what an access token is
+	// worth (RFC 7662); with it, OAUTHBEARER and XOAUTH2 are offered.
+	Introspect string
+	// TLS gives the server a certificate of its own making: URL means STARTTLS,
+	// URLImplicit another port.
+	TLS bool
+	// Config is added to the configuration, for what a test alone needs.
+	Config string
 }
 
-// DovecotServer is an IMAP server without TLS on a loopback port. Its
+// DovecotServer is an IMAP server on a loopback port, without TLS unless asked. Its
 // mailboxes are Maildirs with the folder separator "/".
 type DovecotServer struct {
 	shop      *workshop
 	as        account // who owns the mail
 	program   string
 	port      int
+	tlsPort   int
+	roots     *x509.CertPool
 	options   DovecotOptions
 	process   *process
 	delivered atomic.Int64
@@ -89,6 +100,16 @@ func newDovecot(options DovecotOptions) (*DovecotServer, error) {
 func (s *DovecotServer) build() (err error) {
 	if s.port, err = freePort(); err != nil {
 		return err
+	}
+	if s.options.TLS {
+		if err := s.certify(); err != nil {
+			return fmt.Errorf("making Dovecot's certificate: %w", err)
+		}
+	}
+	if s.options.Introspect != "" {
+		if err := s.writeOAuth(); err != nil {
+			return err
+		}
 	}
 	var users strings.Builder
 	for _, name := range s.options.Users {
@@ -166,7 +187,7 @@ service anvil {
 	if s.options.Capability != "" {
 		text += "imap_capability = " + s.options.Capability + "\n"
 	}
-	return text + s.unprivileged()
+	return text + s.oauthConfig() + s.tlsConfig() + s.unprivileged() + s.options.Config
 }
 
 // unprivileged is what lets an ordinary user run all of it as itself.
