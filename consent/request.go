@@ -62,5 +62,6 @@ type Bounce struct {
 	Recipient string
 	Action    string // failed, delayed, delivered, relayed, expanded
 	Status    string // 5.1.1
-	Hard      bool   // the mailbox does not exist, now and later
+	Hard      bool   // the mailbox does not exist, now and later: see [Refusal.Hard]
+	Policy    bool   // it is about us, not about the person: see [Refusal.Policy]
 }

@@ -1,36 +1,51 @@
 package inbox
 
 import (
-	"net/textproto"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"heed/consent"
 )
 
-// bounce reads delivery status notifications (RFC 3464) and the reports of
+// bounce reads delivery status notifications (RFC 3464), and the reports of
 // mail servers that write them in their own words.
 func (r reading) bounce() (consent.Request, bool) {
-	fates := r.statusParts()
-	rule := "delivery-status"
-	if len(fates) == 0 && r.looksReturned() {
-		rule, fates = "returned-mail", r.nested()
-		if len(fates) == 0 {
-			fates = r.fatesFromText()
-		}
-	} else if len(fates) == 0 {
+	told, rule := r.told()
+	if rule == "" {
 		return consent.Request{}, false
 	}
 	request := verdict(consent.KindBounce, 1, rule, r.Subject)
-	request.Bounces = fates
+	for _, t := range told {
+		request.Bounces = append(request.Bounces, t.fate())
+	}
 	if link, found := r.bounceLink(); found {
 		request.Link = &link
 	}
 	return request, true
 }
 
+// told gives what the report says, the surest form first, and which form that
+// was: none where the mail is no report.
+func (r reading) told() (all []told, rule string) {
+	if all := r.statusParts(); len(all) > 0 {
+		return r.explained(all), "delivery-status"
+	}
+	if all, found := r.notice(); found {
+		return all, "delivery-notice"
+	}
+	if !r.looksReturned() {
+		return nil, ""
+	}
+	if all := r.nested(); len(all) > 0 {
+		return all, "returned-mail"
+	}
+	return r.fromText(), "returned-mail"
+}
+
 // bounceLink is the link in our own return path: the address that the report
-// was sent to, or what the returned mail notes as its envelope sender.
+// was sent to, or what the returned mail notes as its envelope sender. Our
+// Message-ID says the same: campaign, and a keyed hash that nobody guesses.
 func (r reading) bounceLink() (consent.Link, bool) {
 	if link, found := r.addressLink(); found && link.Purpose == consent.PurposeBounce {
 		return link, true
@@ -40,7 +55,12 @@ func (r reading) bounceLink() (consent.Link, bool) {
 			return link, true
 		}
 	}
-	return consent.Link{}, false
+	message, found := r.answered()
+	campaign, err := strconv.ParseUint(message.campaign, 10, 63)
+	if !found || !message.keyed || err != nil {
+		return consent.Link{}, false
+	}
+	return consent.Link{Purpose: consent.PurposeBounce, Address: message.key, Scope: uint16(campaign)}, true
 }
 
 var returnPath = regexp.MustCompile(`(?im)^(?:return-path|x-envelope-from|envelope-from|x-original-mail-from|original-mail-from|x-postfix-sender|errors-to)[ \t]*:.*$`)
@@ -55,67 +75,58 @@ func returnPaths(content []byte) string {
 	return out.String()
 }
 
-// statusParts reads the machine part of the report.
-func (r reading) statusParts() []consent.Bounce {
-	var all []consent.Bounce
-	for _, p := range r.Parts {
-		if p.Type == "message/delivery-status" || p.Type == "message/global-delivery-status" { // RFC 6533 §3
-			all = append(all, readStatus(string(p.Content))...)
-		}
-	}
-	kind := strings.ToLower(r.Params["report-type"])
-	if len(all) == 0 && r.Type == "multipart/report" && (kind == "delivery-status" || kind == "") {
-		for _, p := range r.Parts {
-			all = append(all, readStatus(string(p.Content))...)
-		}
-	}
-	return all
+// told is what a report says of one recipient.
+type told struct {
+	recipient, action string
+	consent.Refusal
 }
 
-// readStatus reads the groups of fields (RFC 3464 §2.1): one about the
-// message, then one for each recipient.
-func readStatus(text string) []consent.Bounce {
-	var all []consent.Bounce
-	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
-	for _, group := range strings.Split(text, "\n\n") {
-		fields := readFields(group)
-		recipient := addressOf(fields.Get("Final-Recipient"))
-		if recipient == "" {
-			recipient = addressOf(fields.Get("Original-Recipient"))
-		}
-		if recipient == "" {
-			continue
-		}
-		diagnosis := fields.Get("Diagnostic-Code")
-		status := enhancedStatus.FindString(fields.Get("Status"))
-		all = append(all, fate(recipient, strings.ToLower(strings.TrimSpace(fields.Get("Action"))), status, diagnosis))
+// fate fills in what the report leaves out, and judges.
+func (t told) fate() consent.Bounce {
+	if said := betterStatus(t.Status, t.Words); said != "" {
+		t.Status = said
 	}
-	return all
-}
-
-func readFields(group string) textproto.MIMEHeader {
-	fields := textproto.MIMEHeader{}
-	last := ""
-	for _, line := range strings.Split(group, "\n") {
-		if line != "" && (line[0] == ' ' || line[0] == '\t') && last != "" {
-			values := fields[last]
-			values[len(values)-1] += " " + strings.TrimSpace(line)
-			continue
-		}
-		name, value, found := strings.Cut(line, ":")
-		if !found || strings.ContainsAny(name, " \t") {
-			continue
-		}
-		last = textproto.CanonicalMIMEHeaderKey(name)
-		fields[last] = append(fields[last], strings.TrimSpace(value))
+	action := knownAction.FindString(strings.ToLower(t.action)) // RFC 3464 §2.3.3
+	if action == "" {
+		action = actionOf(t.Status, t.Words)
 	}
-	return fields
+	b := consent.Bounce{Recipient: t.recipient, Action: action, Status: t.Status}
+	b.Hard = action == "failed" && t.Hard()
+	b.Policy = (action == "failed" || action == "delayed") && t.Refusal.Policy()
+	return b
 }
 
 var (
+	knownAction    = regexp.MustCompile(`^\s*(failed|delayed|delivered|relayed|expanded)`)
 	enhancedStatus = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`)
-	anyAddress     = regexp.MustCompile(`[\p{L}\p{N}._%+=/!#$&'*~?^{}|-]{1,64}@[\p{L}\p{N}.-]{1,253}[\p{L}\p{N}]`)
+	dotted         = regexp.MustCompile(`\d{1,3}(\.\d{1,3}){3,}`) // IP addresses, which hold such numbers
+	permanent      = regexp.MustCompile(`(^|[^\d.])5[0-7]\d[ -]`)
+	passing        = regexp.MustCompile(`(^|[^\d.])4[0-5]\d[ -]`)
 )
+
+// betterStatus prefers what the refusing server said to what the reporting one
+// made of it: a general number, or one about the address where the words were
+// about policy.
+func betterStatus(status, words string) string {
+	for i, code := range enhancedStatus.FindAllString(dotted.ReplaceAllString(words, " "), 10) {
+		if i == 0 && (status == "" || strings.HasSuffix(status, ".0.0")) || strings.HasPrefix(code[1:], ".7.") {
+			return code
+		}
+	}
+	return ""
+}
+
+func actionOf(status, words string) string {
+	switch {
+	case strings.HasPrefix(status, "2"):
+		return "delivered"
+	case strings.HasPrefix(status, "4"), status == "" && passing.MatchString(words) && !permanent.MatchString(words):
+		return "delayed"
+	}
+	return "failed"
+}
+
+var anyAddress = regexp.MustCompile(`[\p{L}\p{N}._%+=/!#$&'*~?^{}|-]{1,64}@[\p{L}\p{N}.-]{1,253}[\p{L}\p{N}]`)
 
 // addressOf reads "rfc822; <name@domain>" (RFC 3464 §2.3.2).
 func addressOf(field string) string {
@@ -127,56 +138,4 @@ func addressOf(field string) string {
 		return address
 	}
 	return found
-}
-
-// fate fills in what the report leaves out.
-func fate(recipient, action, status, diagnosis string) consent.Bounce {
-	if told := enhancedStatus.FindString(diagnosis); told != "" && (status == "" || strings.HasSuffix(status, ".0.0")) {
-		status = told
-	}
-	action, _, _ = strings.Cut(action, " ")
-	if action == "" {
-		action = actionOf(status)
-	}
-	b := consent.Bounce{Recipient: recipient, Action: action, Status: status}
-	b.Hard = action == "failed" && hard(status, diagnosis)
-	return b
-}
-
-func actionOf(status string) string {
-	switch {
-	case strings.HasPrefix(status, "2"):
-		return "delivered"
-	case strings.HasPrefix(status, "4"):
-		return "delayed"
-	}
-	return "failed"
-}
-
-var (
-	noSuchMailbox = regexp.MustCompile(`(?i)user unknown|unknown user|no such (user|recipient|mailbox|address|person|account|local)|does(n't| not) exist|unknown (recipient|local|address|mailbox|account|virtual)|` +
-		`recipient (address )?(unknown|not found|is unknown)|recipnotfound|address (unknown|not found|does not)|mailbox (not found|unknown|does not exist|unavailable or access denied)|not a (known|valid) (user|mailbox|recipient)|` +
-		`user (not found|doesn't|does not|is unknown|unavailable)|invalid (recipient|mailbox|user|address)|(no|not have an?) account|unrouteable|undeliverable address|host (unknown|not found|or domain name not found)|unknown host|no longer (valid|available|exist|in use|with|works)|` +
-		`has moved|user .{0,60} (not listed|unknown|does not exist)|not listed in|account (has been )?(deleted|closed|disabled|does not exist)|nullmx|null mx|not accept mail|bad destination|no mailbox|nosuchuser|recipient rejected: no|(domain|dns).{0,30}(not exist|nxdomain|not found)|nxdomain|name or service not known`)
-	otherCause = regexp.MustCompile(`(?i)spam|block(ed|list)|blacklist|policy|reputation|dmarc|dkim|\bspf\b|authenticat|quota|full|too (large|big|many)|virus|rate|throttl|relay|greylist|temporar|try again|time(d)? ?out|suspend|inactive|filter|content|ptr|reverse dns|rdns|sender (address )?rejected|sender .{0,20}(denied|unknown|not exist)|access denied|end of data`)
-)
-
-// hard tells whether the mailbox does not exist, now and later: only that may
-// stop an address. A refusal for spam, policy, size or quota says nothing of
-// the kind, whatever its number (RFC 3463 §3.2 to §3.8).
-func hard(status, diagnosis string) bool {
-	if strings.HasPrefix(status, "4") || strings.HasPrefix(status, "2") {
-		return false
-	}
-	named := noSuchMailbox.MatchString(diagnosis)
-	other := otherCause.MatchString(diagnosis)
-	switch status {
-	case "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.4.4":
-		return named || !other
-	case "5.2.1":
-		return named || !other && diagnosis == ""
-	case "5.1.0", "5.1.7", "5.1.8", "5.2.2", "5.2.3":
-		return named && !other && status == "5.1.0"
-	}
-	return named && !other && !strings.HasPrefix(status, "5.7")
 }

@@ -8,8 +8,8 @@ import (
 )
 
 var (
-	postmaster    = regexp.MustCompile(`(?i)mailer-?daemon|postmaster|mail ?delivery (sub)?system|^"?mdaemon|mail administrator|maildelivery|system administrator|mail service|autobounce|bounce`)
-	returnSubject = regexp.MustCompile(`(?i)undeliver|unzustellbar|returned mail|mail returned|return(ed)? to sender|delivery (status|failure|error|problem|report|notification|has failed|reports? about|unsuccess|delayed|attempt)|failure notice|fail(ed|ure) (to deliver|delivery|mail)|mail (delivery|failure|could not|status|not delivered|system error)|message (delivery|status|you sent|undeliver)|not delivered|could(n't| not) be delivered|(un)?able to deliver|delivery.*(fail|delay)|nondeliverable|non[- ]?deliver|nondelivery|warning: (could not|message)|non recapit|no se puede entregar|zustell|échec|ungültig|配信|bounce|email error|user unknown|mailbox.*(full|unavail)|delay(ed)? mail|notifica|message d'erreur`)
+	postmaster    = regexp.MustCompile(`(?i)mailer-?daemon|postmaster|mail ?delivery (sub)?system|^"?mdaemon|mail administrator|maildelivery|system administrator|mail service|autobounce|bounce|<>\s*$`)
+	returnSubject = regexp.MustCompile(`(?i)undeliver|unzustellbar|returned mail|mail returned|return(ed)? to sender|delivery (status|failure|error|problem|report|notification|has failed|reports? about|unsuccess|delayed|attempt)|failure notice|fail(ed|ure) (to deliver|delivery|mail)|mail (delivery|failure|could not|status|not delivered|system error|error)|message (delivery|status|you sent|undeliver)|not delivered|could(n't| not) be delivered|(un)?able to deliver|delivery.*(fail|delay)|nondeliverable|non[- ]?deliver|nondelivery|warning: (could not|message)|non recapit|mancata consegna|no se puede entregar|zustell|échec|ungültig|não entregue|nie dostarczono|onbestelbaar|недоставлен|не доставлен|配信|エラー通知|送信エラー|不達|退信|退回|bounce|email error|user unknown|mailbox.*(full|unavail)|delay(ed)? mail|notifica|message d'erreur`)
 	returnText    = regexp.MustCompile(`(?i)this is the qmail-send program|created automatically by mail delivery|(could|can)( ?not|n't) be delivered|was(n't| not) (able to be )?delivered|(not|un)able to deliver|undeliverable|delivery (to|of).{0,60}(failed|unsuccess|not possible)|failed (to deliver|recipients?|addresses)|delivery (has )?failed|permanent(ly)? (fatal )?(error|fail)|user unknown|unknown user|no such user|mailbox (is )?(full|unavailable)|(following|these) (recipient|address)|did not reach the following|mail delivery agent|550[ -]|5\.\d\.\d|transcript of session|non-?delivery|will be retried|not yet been delivered|still (being )?(trying|delayed|undeliver)|returned (to you|mail|message|to sender)|nicht zugestellt|konnte nicht|bounced|does not exist|no longer (a valid|valid|in use)|out of quota|exceeded`)
 	strongText    = regexp.MustCompile(`(?i)this is the qmail-send program|created automatically by mail delivery software|this is the mail system at host|^\s*-+ ?the following addresses had (permanent|transient)|i'm sorry to have to inform you|i wasn't able to deliver|(?m)^final-recipient:\s*rfc822`)
 	forwarded     = regexp.MustCompile(`(?i)^\s*(fwd?|wg|tr|rv|re|aw)\s*:`)
@@ -43,78 +43,173 @@ func (r reading) leadingText() string {
 	return text[:min(len(text), 16<<10)]
 }
 
-// nested reads the report inside a report: some gateways wrap the one that
-// they were given.
-func (r reading) nested() []consent.Bounce {
-	for _, p := range r.Parts {
-		if p.Type != "message/rfc822" || len(p.Content) > maxText {
+var copyBegins = regexp.MustCompile(`(?im)^[ \t>]*(-+ ?(below this line is|this is a copy|the header of the original|original message|returned message|forwarded message|message header|contents of the undelivered|header of|start of|your message|unsent message|enclosed is a copy|the body of)|return-path: |received: |begin (original|forwarded)|message (headers?|text) follows?|original message (follows|headers)|ursprüngliche nachricht)`)
+
+// ownWords is the report without the mail that it returns.
+func (r reading) ownWords() (words, copied string) {
+	text := r.leadingText()
+	if at := copyBegins.FindStringIndex(text); at != nil {
+		return text[:at[0]], text[at[0]:]
+	}
+	return text, ""
+}
+
+var delayed = regexp.MustCompile(`(?i)delayed|not yet been delivered|will be retried|could not send message for past|no action is required|warning: (could not|message)|warning only|still (be )?trying|will continue to (try|be retried)|continue to be made|transient`)
+
+// fromText reads a report in a server's own words.
+func (r reading) fromText() []told {
+	words, _ := r.ownWords()
+	action := ""
+	if delayed.MatchString(r.Subject) || delayed.MatchString(words) {
+		action = "delayed"
+	}
+	recipients := r.recipients()
+	var all []told
+	for _, recipient := range recipients {
+		reply, step := r.about(recipient, recipients)
+		all = append(all, told{recipient, action, consent.Refusal{Words: reply, Step: step}})
+	}
+	return all
+}
+
+// explained adds to the machine part what only the words tell: the step that
+// was refused, and the reason where the machine part gives none.
+func (r reading) explained(all []told) []told {
+	var recipients []string
+	for _, t := range all {
+		recipients = append(recipients, t.recipient)
+	}
+	for i, t := range all {
+		vague := t.Status == "" || strings.HasSuffix(t.Status, ".0.0")
+		if t.Step != consent.StepUnknown && (t.Words != "" || !vague) {
 			continue
 		}
-		inner := reading{Mail: Parse(p.Content), role: r.role}
-		if fates := inner.statusParts(); len(fates) > 0 {
-			return fates
+		reply, step := r.about(t.recipient, recipients)
+		if t.Step == consent.StepUnknown {
+			all[i].Step = step
+		}
+		if t.Words == "" && vague {
+			all[i].Words = reply
 		}
 	}
-	for _, p := range r.Parts {
-		if strings.HasPrefix(p.Type, "text/") || p.Type == "" {
-			if fates := readStatus(string(p.Content)); len(fates) > 0 {
-				return fates
-			}
-		}
-	}
-	return nil
+	return all
 }
 
 var (
-	copyBegins   = regexp.MustCompile(`(?im)^[ \t>]*(-+ ?(below this line is|this is a copy|the header of the original|original message|returned message|forwarded message|message header|contents of the undelivered|header of|start of|your message|unsent message|enclosed is a copy|the body of)|return-path: |received: |begin (original|forwarded)|message (header|text) follows|original message (follows|headers)|ursprüngliche nachricht)`)
-	bracketed    = regexp.MustCompile(`(?m)^[ \t>*-]*<([^<>\s]+@[^<>\s]+)>`)
-	alone        = regexp.MustCompile(`(?m)^[ \t>*"'-]*([^\s<>"':;,()]+@[^\s<>"':;,()]+)["':;,.]?(?:[ \t]*[(.].*)?[ \t]*$`)
-	afterWord    = regexp.MustCompile(`(?i)(?:recipients?|user|address(?:es)?|to|for|mailbox|account|addressee|rcpt)[^\n@]{0,40}?[\s<:"'(]([^\s<>"':;,()]+@[^\s<>"':;,()]+)`)
-	lineFirst    = regexp.MustCompile(`(?m)^[ \t>*]*<?([^\s<>"':;,()]+@[^\s<>"':;,()]+)>?[ \t:]`)
-	notOurMailer = regexp.MustCompile(`(?i)^(mailer-daemon|postmaster)@`)
+	replyBegins = regexp.MustCompile(`(^|[\s:>('"])([45][0-7]\d)[ -]`)
+	replyBreaks = regexp.MustCompile(`^\s*(>>>|<<<|[245]\d\d[ -]|$)`)
 )
 
-// fatesFromText finds the recipients in the words of the report, the surest
-// form first.
-func (r reading) fatesFromText() []consent.Bounce {
-	text := r.leadingText()
-	if at := copyBegins.FindStringIndex(text); at != nil {
-		text = text[:at[0]]
-	}
-	recipients := anyAddress.FindAllString(strings.Join(r.Header.Values("X-Failed-Recipients"), " "), 50)
-	for _, form := range []*regexp.Regexp{bracketed, alone, lineFirst, afterWord} {
-		if len(recipients) == 0 {
-			recipients = r.addressesIn(text, form)
-		}
-	}
-	action := ""
-	if delayed.MatchString(r.Subject) || delayed.MatchString(text) {
-		action = "delayed"
-	}
-	var all []consent.Bounce
-	seen := map[string]bool{}
-	for _, recipient := range recipients {
-		recipient = addressOf(recipient)
-		if recipient == "" || seen[recipient] {
+// said gives the reply of the mail server, where the words quote one, and
+// otherwise all words: what programs write around a reply is about mail in
+// general.
+func said(words string) string {
+	lines := strings.Split(words, "\n")
+	for i, line := range lines {
+		at := replyBegins.FindStringSubmatchIndex(line)
+		if at == nil {
 			continue
 		}
-		seen[recipient] = true
-		all = append(all, fate(recipient, action, enhancedStatus.FindString(text), text))
+		code := line[at[4]:at[5]]
+		reply := []string{line[at[4]:]}
+		for _, next := range lines[i+1:] {
+			if replyBreaks.MatchString(next) && !strings.HasPrefix(strings.TrimLeft(next, " \t<"), code) {
+				break
+			}
+			reply = append(reply, next)
+		}
+		return strings.Join(reply, "\n")
 	}
-	return all
+	return words
 }
 
-var delayed = regexp.MustCompile(`(?i)delayed|not yet been delivered|will be retried|could not send message for past|no action is required|warning: (could not|message)|still (be )?trying|will continue to (try|be retried)|transient`)
+// about gives what the words say of one recipient, and of which step. Of
+// several, only what follows each mention of its name counts; what is said of
+// a single one may stand anywhere.
+func (r reading) about(recipient string, all []string) (reply string, step consent.Step) {
+	words, _ := r.ownWords()
+	after := mentions(words, recipient, all)
+	reply, step = said(after), stepOf(after)
+	if len(all) > 1 && after != "" {
+		return reply, step
+	}
+	if reply == after {
+		reply = said(words)
+	}
+	if step == consent.StepUnknown {
+		step = stepOf(words)
+	}
+	return reply, step
+}
 
-func (r reading) addressesIn(text string, form *regexp.Regexp) []string {
-	own := strings.ToLower(r.Header.Get("From") + " " + strings.Join(r.Header.Values("To"), " "))
-	var all []string
-	for _, match := range form.FindAllStringSubmatch(text, 60) {
-		address := anyAddress.FindString(match[1])
-		if address == "" || notOurMailer.MatchString(address) || strings.Contains(own, strings.ToLower(address)) {
+// mentions cuts out what stands from each place of a recipient's name up to
+// the next of the others.
+func mentions(words, recipient string, all []string) string {
+	lower := strings.ToLower(words)
+	var out strings.Builder
+	for at := 0; at < len(lower); {
+		i := strings.Index(lower[at:], recipient)
+		if i < 0 {
+			break
+		}
+		begin := at + i
+		end := begin + len(recipient)
+		at = max(nextOf(lower, end, recipient, all), end)
+		out.WriteString(words[min(begin, len(words)):min(at, len(words))])
+		out.WriteByte('\n')
+	}
+	return out.String()
+}
+
+// nextOf is where the next of the other recipients stands.
+func nextOf(text string, from int, but string, all []string) int {
+	next := len(text)
+	for _, other := range all {
+		if other == but {
 			continue
 		}
-		all = append(all, address)
+		if i := strings.Index(text[from:], other); i >= 0 {
+			next = min(next, from+i)
+		}
 	}
-	return all
+	return next
+}
+
+var steps = []struct {
+	step  consent.Step
+	words *regexp.Regexp
+}{
+	{consent.StepData, regexp.MustCompile(`(?i)end of data|(to|after|our|final) DATA\b|DATA command|after i sent the message|(?m)^\s*>>> (DATA|\.)\s*$`)},
+	{consent.StepMail, regexp.MustCompile(`(?i)(to|after|our) MAIL FROM|sender was rejected|MAIL FROM command|(?m)^\s*>>> MAIL `)},
+	{consent.StepConnect, regexp.MustCompile(`(?i)after initial connection|(to|after|our) (EHLO|HELO)|(EHLO|HELO) (command|handshake)|while (receiving|performing) the|(?m)^\s*>>> (EHLO|HELO)`)},
+	{consent.StepRcpt, regexp.MustCompile(`(?i)rcpt[ _]to|does not like recipient|RCPT (host|command)`)},
+}
+
+var transcript = regexp.MustCompile(`(?im)^\s*>>> ?(DATA|MAIL|RCPT|EHLO|HELO|\.)[^\n]*\n(?:[ \t]*\n)*\s*<<< ?[45]`)
+
+// stepOf finds which command was refused: by a transcript of the session, or
+// by what programs write beside the reply. Where it speaks of several, the one
+// that says least about the mailbox.
+func stepOf(words string) consent.Step {
+	if found := transcript.FindAllStringSubmatch(words, -1); len(found) > 0 {
+		return commandStep(strings.ToUpper(found[len(found)-1][1]))
+	}
+	for _, s := range steps {
+		if s.words.MatchString(words) {
+			return s.step
+		}
+	}
+	return consent.StepUnknown
+}
+
+func commandStep(command string) consent.Step {
+	switch command {
+	case "RCPT":
+		return consent.StepRcpt
+	case "MAIL":
+		return consent.StepMail
+	case "DATA", ".":
+		return consent.StepData
+	}
+	return consent.StepConnect
 }
