@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -192,6 +193,31 @@ func (c *connection) all() ([]imap.UID, error) {
 	return uids, err
 }
 
+// above gives the UIDs of what came after the mail with that UID. The range
+// ends with the highest number there is.
+func (c *connection) above(uid imap.UID) (came []imap.UID, err error) {
+	if uid == maxUID {
+		return nil, nil
+	}
+	set := imap.UIDSet{}
+	set.AddRange(uid+1, maxUID)
+	err = c.watched(commandTime, "looking for new mail", func() error {
+		data, err := c.client.UIDSearch(&imap.SearchCriteria{UID: []imap.UIDSet{set}}, nil).Wait()
+		if err != nil {
+			return err
+		}
+		for _, found := range data.AllUIDs() {
+			if found > uid {
+				came = append(came, found)
+			}
+		}
+		return nil
+	})
+	return came, err
+}
+
+const maxUID = imap.UID(1<<32 - 1)
+
 // envelope is what is asked of a mail before its bytes. ENVELOPE and
 // BODYSTRUCTURE never are: a malformed one ends the connection, again and
 // again.
@@ -200,23 +226,52 @@ type envelope struct {
 	size    int64
 	arrived time.Time // INTERNALDATE
 	deleted bool
+	header  []byte // the fields that tell how urgent it is
 }
 
-func (c *connection) envelopes(uids []imap.UID) ([]envelope, error) {
-	var all []envelope
-	err := c.watched(fetchTime, "asking for sizes", func() error {
-		fetched, err := c.client.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{
-			UID: true, RFC822Size: true, InternalDate: true, Flags: true}).Collect()
-		for _, m := range fetched {
-			e := envelope{uid: m.UID, size: m.RFC822Size, arrived: m.InternalDate}
-			for _, flag := range m.Flags {
-				e.deleted = e.deleted || flag == imap.FlagDeleted
+// maxFields is as much of those fields as is kept of one mail.
+const maxFields = 16 << 10
+
+func (c *connection) envelopes(uids []imap.UID) (all []envelope, err error) {
+	section := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: urgencyFields(), Peek: true}
+	err = c.watched(fetchTime, "reading headers", func() error {
+		command := c.client.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, RFC822Size: true, InternalDate: true, Flags: true,
+			BodySection: []*imap.FetchItemBodySection{section}})
+		for m := command.Next(); m != nil; m = command.Next() {
+			e, err := readEnvelope(m)
+			if err != nil {
+				return err
 			}
-			all = append(all, e)
+			if e.uid != 0 {
+				all = append(all, e)
+			}
 		}
-		return err
+		return command.Close()
 	})
 	return all, err
+}
+
+func readEnvelope(m *imapclient.FetchMessageData) (e envelope, err error) {
+	for item := m.Next(); item != nil; item = m.Next() {
+		switch item := item.(type) {
+		case imapclient.FetchItemDataUID:
+			e.uid = item.UID
+		case imapclient.FetchItemDataRFC822Size:
+			e.size = item.Size
+		case imapclient.FetchItemDataInternalDate:
+			e.arrived = item.Time
+		case imapclient.FetchItemDataFlags:
+			e.deleted = slices.Contains(item.Flags, imap.FlagDeleted)
+		case imapclient.FetchItemDataBodySection:
+			if item.Literal == nil {
+				continue
+			}
+			if e.header, err = io.ReadAll(io.LimitReader(item.Literal, maxFields)); err != nil {
+				return e, err
+			}
+		}
+	}
+	return e, nil
 }
 
 // fetch reads a mail without marking it as read, or the beginning of a large

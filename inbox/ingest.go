@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,24 +23,48 @@ func (v *visits) look(ctx context.Context, c *connection) error {
 		return err
 	}
 	v.forget(uids)
-	todo := v.due(uids)
-	for len(todo) > 0 {
-		n := min(len(todo), 100)
-		found, err := c.envelopes(todo[:n])
-		if err != nil {
+	q := &queue{asked: v.now()}
+	q.add(v.due(uids))
+	for !q.empty() {
+		if err := v.step(ctx, c, q); err != nil {
 			return err
 		}
-		for _, e := range found {
-			if err := v.take(ctx, c, e); err != nil {
-				return err
-			}
+		if err := v.between(ctx, c, q); err != nil {
+			return err
 		}
-		todo = todo[n:]
-		if err := v.lease(ctx); err != nil {
+	}
+	v.portion = portion
+	v.waits(0, time.Time{})
+	return v.looked(ctx, uids, q.top)
+}
+
+// step sorts a portion of the queue, and does what is urgent or else a few of
+// the others.
+func (v *visits) step(ctx context.Context, c *connection, q *queue) error {
+	if len(q.sorted[urgent]) == 0 && len(q.unsorted) > 0 {
+		if err := v.sort(c, q); err != nil {
+			return err
+		}
+	}
+	for _, e := range q.next() {
+		if err := v.take(ctx, c, e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// looked remembers, where mail stays, how far it was read: after a restart the
+// same letters are not read again.
+func (v *visits) looked(ctx context.Context, uids []imap.UID, top imap.UID) error {
+	for _, uid := range uids {
+		top = max(top, uid)
+	}
+	if v.Mailbox.Role != RoleReply || len(v.troubled) > 0 || top <= v.readUpTo {
+		return nil
+	}
+	v.readUpTo = top
+	return v.Store.SetMailboxRead(ctx, v.name, v.validity, uint32(top))
 }
 
 // forget drops what is remembered of mails that are gone.
@@ -48,14 +73,15 @@ func (v *visits) forget(uids []imap.UID) {
 	for _, uid := range uids {
 		here[uid] = true
 	}
-	for uid := range v.left {
+	forget(v.left, here)
+	forget(v.troubled, here)
+	forget(v.filed, here)
+}
+
+func forget[T any](about map[imap.UID]T, here map[imap.UID]bool) {
+	for uid := range about {
 		if !here[uid] {
-			delete(v.left, uid)
-		}
-	}
-	for uid := range v.troubled {
-		if !here[uid] {
-			delete(v.troubled, uid)
+			delete(about, uid)
 		}
 	}
 }
@@ -63,7 +89,7 @@ func (v *visits) forget(uids []imap.UID) {
 func (v *visits) due(uids []imap.UID) []imap.UID {
 	var todo []imap.UID
 	for _, uid := range uids {
-		if !v.left[uid] && !v.now().Before(v.troubled[uid].again) {
+		if uid > v.readUpTo && !v.left[uid] && !v.now().Before(v.troubled[uid].again) {
 			todo = append(todo, uid)
 		}
 	}
@@ -74,15 +100,18 @@ func (v *visits) due(uids []imap.UID) []imap.UID {
 // store is gone; what is wrong with the mail itself is remembered, and the
 // next mail goes on.
 func (v *visits) take(ctx context.Context, c *connection, e envelope) error {
+	if folder := v.filed[e.uid]; folder != "" {
+		return v.file(c, e, folder)
+	}
 	raw, err := c.fetch(e)
 	if err != nil {
-		v.trouble(e) // a mail that breaks the connection must not break the next one first
+		v.trouble(e.uid) // a mail that breaks the connection must not break the next one first
 		return err
 	}
 	if raw == nil {
 		return nil
 	}
-	request := understand(raw, e.size > maxRaw, v.Mailbox.Role, v.Store.Keys().Links, v.Ours)
+	request := understand(raw, e.size > maxRaw, v.Mailbox.Role, v.ring(), v.Ours)
 	if v.Mailbox.Role == RoleReply && !isClear(request) {
 		v.left[e.uid] = true
 		return nil
@@ -97,11 +126,28 @@ func (v *visits) take(ctx context.Context, c *connection, e envelope) error {
 			return fmt.Errorf("waiting for messages under way: %w", err)
 		}
 	}
-	gone, err := c.move(e, filing.Folder)
-	if err == nil && !gone {
+	return v.file(c, e, filing.Folder)
+}
+
+// file moves a mail that has its effect. A server that refuses, such as for a
+// full account, keeps the mail; it is moved later, and the others go on.
+func (v *visits) file(c *connection, e envelope, folder string) error {
+	gone, err := c.move(e, folder)
+	refusal := (*imap.Error)(nil)
+	switch {
+	case errors.As(err, &refusal):
+		v.filed[e.uid] = folder
+		v.log().Error("mail_not_filed", "role", v.Mailbox.Role, "uid", uint32(e.uid), "folder", folder, "times", v.trouble(e.uid), "code", string(refusal.Code))
+		return nil
+	case err != nil:
+		return err
+	}
+	delete(v.filed, e.uid)
+	delete(v.troubled, e.uid)
+	if !gone {
 		v.left[e.uid] = true
 	}
-	return err
+	return nil
 }
 
 // isClear tells what may be acted on in a mailbox where people read and answer.
@@ -156,15 +202,15 @@ func (v *visits) fail(ctx context.Context, e envelope, cause error) error {
 	if ctx.Err() != nil || v.Store.Ping(ctx) != nil {
 		return fmt.Errorf("recording a mail: %w", cause)
 	}
-	times := v.trouble(e)
+	times := v.trouble(e.uid)
 	v.log().Error("mail_failed", "role", v.Mailbox.Role, "uid", uint32(e.uid), "times", times, "cause", discreet(cause))
 	return nil
 }
 
-func (v *visits) trouble(e envelope) int {
-	t := v.troubled[e.uid]
+func (v *visits) trouble(uid imap.UID) int {
+	t := v.troubled[uid]
 	t.times++
 	t.again = v.now().Add(min(10*time.Minute, time.Second<<min(t.times, 10)))
-	v.troubled[e.uid] = t
+	v.troubled[uid] = t
 	return t.times
 }

@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/emersion/go-imap/v2"
@@ -16,6 +17,17 @@ import (
 // other programs have marked. Where the server cannot do that, the mail stays,
 // marked as deleted.
 func (c *connection) move(e envelope, folder string) (gone bool, err error) {
+	gone, err = c.moveInto(e, folder)
+	if refusal := (*imap.Error)(nil); errors.As(err, &refusal) && refusal.Code == imap.ResponseCodeTryCreate {
+		if err := c.create(folder); err != nil { // somebody removed the folder
+			return false, err
+		}
+		return c.moveInto(e, folder)
+	}
+	return gone, err
+}
+
+func (c *connection) moveInto(e envelope, folder string) (gone bool, err error) {
 	set := imap.UIDSetNum(e.uid)
 	if c.caps.Has(imap.CapMove) {
 		err := c.watched(commandTime, "moving a mail to "+folder, func() error {

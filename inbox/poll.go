@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -41,6 +42,9 @@ type Poller struct {
 
 	Read      func(role string, kind consent.Kind)   // called for every mail recorded first; may be nil
 	Effective func(role string, after time.Duration) // from INTERNALDATE to the commit of an opt-out; may be nil
+
+	health health
+	rest   time.Duration // before the second visit; 0 means minBackOff
 }
 
 // How the poller waits.
@@ -50,6 +54,8 @@ const (
 	idleTime   = 9 * time.Minute // a dead connection is noticed at the next look
 	minBackOff = time.Second
 	maxBackOff = 30 * time.Second
+
+	refusedBackOff = 2 * time.Minute
 )
 
 var errLeased = errors.New("another process reads this mailbox")
@@ -66,31 +72,39 @@ func (p *Poller) Run(ctx context.Context) error {
 		return fmt.Errorf("mailbox %s: %w", p.Mailbox.Role, err)
 	}
 	defer v.release(ctx)
-	wait := minBackOff
-	for ctx.Err() == nil {
-		began := p.now()
+	first := cmp.Or(p.rest, minBackOff)
+	for wait := first; ctx.Err() == nil; {
+		v.well = false
 		err := v.visit(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		if p.now().Sub(began) > maxBackOff || errors.Is(err, errLeased) {
-			wait = minBackOff
+		if v.well || errors.Is(err, errLeased) {
+			wait = first
 		}
-		v.report(err)
+		v.report(ctx, err)
 		pause(ctx, wait/2+rand.N(wait/2))
-		wait = min(2*wait, maxBackOff)
+		wait = min(2*wait, longest(err))
 	}
 	return nil
 }
 
+// longest is the longest wait before the next visit. A server that refuses a
+// login may lock out who tries too often.
+func longest(err error) time.Duration {
+	if errors.Is(err, errRefused) || errors.Is(err, errToken) {
+		return refusedBackOff
+	}
+	return maxBackOff
+}
+
 // begin refuses what no server could mend.
 func (p *Poller) begin(where MailboxURL) (*visits, error) {
-	v := &visits{Poller: p, where: where, name: p.Mailbox.Address + "/" + where.Folder}
+	v := &visits{Poller: p, where: where, name: p.Mailbox.Address + "/" + where.Folder, portion: portion}
 	v.remember(0)
 	switch p.Mailbox.Auth {
 	case "", AuthPassword:
-		_, err := p.password()
-		return v, err
+		return v, nil
 	case AuthOAuthBearer, AuthXOAuth2:
 		v.tokens = newTokens(p.Mailbox.OAuth, p.TLS, p.now, p.log())
 		return v, CheckTokenURL(p.Mailbox.OAuth.TokenURL)
@@ -155,8 +169,14 @@ type visits struct {
 	name     string
 	tokens   *tokens // nil where a password is used
 	validity uint32
-	left     map[imap.UID]bool    // read and meant to stay
-	troubled map[imap.UID]trouble // could not be recorded
+	readUpTo imap.UID            // where mail stays: what was looked at in earlier lives
+	left     map[imap.UID]bool   // read and meant to stay
+	filed    map[imap.UID]string // has its effect; the server would not move it to this folder
+	troubled map[imap.UID]trouble
+	portion  int       // how many headers are read at once
+	leased   time.Time // when the lease was last renewed
+	well     bool      // a look came to its end
+	noted    note
 }
 
 // trouble is a mail that failed: tried again, ever less often, so that the
@@ -164,14 +184,6 @@ type visits struct {
 type trouble struct {
 	times int
 	again time.Time
-}
-
-func (v *visits) report(err error) {
-	if errors.Is(err, errLeased) {
-		v.log().Debug("mailbox_leased_elsewhere", "role", v.Mailbox.Role)
-		return
-	}
-	v.log().Warn("mailbox_lost", "role", v.Mailbox.Role, "cause", discreet(err))
 }
 
 // discreet takes addresses out of what a server or a library said: no log line
@@ -195,13 +207,16 @@ func (v *visits) visit(ctx context.Context) error {
 	defer c.close()
 	stop := context.AfterFunc(ctx, c.close)
 	defer stop()
-	v.remember(c.validity)
+	if err := v.arrive(ctx, c.validity); err != nil {
+		return err
+	}
 	v.log().Info("mailbox_connected", "role", v.Mailbox.Role, "idle", c.caps.Has(imap.CapIdle), "move", c.caps.Has(imap.CapMove))
 	for {
 		drain(c.news)
 		if err := v.look(ctx, c); err != nil {
 			return err
 		}
+		v.report(ctx, nil)
 		if err := v.await(ctx, c); err != nil {
 			return err
 		}
@@ -215,11 +230,23 @@ func drain(news chan struct{}) {
 	}
 }
 
+// arrive is told which UIDs these are.
+func (v *visits) arrive(ctx context.Context, validity uint32) error {
+	v.remember(validity)
+	if v.Mailbox.Role != RoleReply {
+		return nil
+	}
+	uid, err := v.Store.MailboxRead(ctx, v.name, validity)
+	v.readUpTo = imap.UID(uid)
+	return err
+}
+
 // remember forgets what was learnt of UIDs that mean other mails now
 // (RFC 9051 §2.3.1.1).
 func (v *visits) remember(validity uint32) {
 	if v.validity != validity || v.left == nil {
-		v.left, v.troubled = map[imap.UID]bool{}, map[imap.UID]trouble{}
+		v.left, v.filed, v.troubled = map[imap.UID]bool{}, map[imap.UID]string{}, map[imap.UID]trouble{}
+		v.readUpTo = 0
 	}
 	v.validity = validity
 }
@@ -228,6 +255,9 @@ func (v *visits) lease(ctx context.Context) error {
 	mine, err := v.Store.LeaseMailbox(ctx, v.name, v.Owner, leaseTime)
 	if err == nil && !mine {
 		err = errLeased
+	}
+	if err == nil {
+		v.leased = v.now()
 	}
 	return err
 }

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/emersion/go-imap/v2"
-
 	"heed/consent"
 	"heed/store/storetest"
 )
@@ -112,7 +110,7 @@ func TestWatchdog(t *testing.T) {
 }
 
 func TestRunRefusesWhatCannotWork(t *testing.T) {
-	for _, m := range []Mailbox{{URL: "http://x"}, {URL: "imap://u@mail.example/?tls=none"}, {URL: "imap://u@localhost", PasswordFile: "/does/not/exist"}} {
+	for _, m := range []Mailbox{{URL: "http://x"}, {URL: "imap://u@mail.example/?tls=none"}, {URL: "imap://u@localhost", Auth: "xoauth2"}, {URL: "imap://u@localhost", Auth: "kerberos"}} {
 		if err := (&Poller{Mailbox: m}).Run(t.Context()); err == nil {
 			t.Errorf("%+v was taken", m)
 		}
@@ -173,7 +171,10 @@ func TestPollerAfterACrash(t *testing.T) {
 	}
 	p := poller(s, server, RoleUnsubscribe)
 	p.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
-	v := &visits{Poller: p, where: where, name: "unsubscribe@news.example/INBOX", troubled: map[imap.UID]trouble{}}
+	v, err := p.begin(where)
+	if err != nil {
+		t.Fatal(err)
+	}
 	v.remember(c.validity)
 	uids, err := c.all()
 	if err != nil {

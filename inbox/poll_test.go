@@ -65,7 +65,7 @@ func run(t *testing.T, p *Poller) (stop func()) {
 }
 
 func poller(s *store.Store, server *inboxtest.Server, role string) *Poller {
-	return &Poller{Store: s, Poll: time.Minute, Mailbox: Mailbox{Role: role, Address: role + "@news.example", URL: server.URL("box"), Password: "secret"}}
+	return &Poller{Store: s, Poll: time.Minute, rest: 50 * time.Millisecond, Mailbox: Mailbox{Role: role, Address: role + "@news.example", URL: server.URL("box"), Password: "secret"}}
 }
 
 func letter(from, to, subject, text string) []byte {

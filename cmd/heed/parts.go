@@ -95,6 +95,7 @@ func (p *process) pollers() (parts []part, err error) {
 		return nil, err
 	}
 	owner := p.owner()
+	var figures inbox.Figures
 	for _, box := range p.c.Mailbox {
 		if box.URL == "" {
 			continue
@@ -103,9 +104,9 @@ func (p *process) pollers() (parts []part, err error) {
 			Mailbox:   p.c.mailboxOf(box),
 			Read:      func(role string, kind consent.Kind) { read.WithLabelValues(role, string(kind)).Inc() },
 			Effective: func(_ string, after time.Duration) { p.figures.OptedOut(consent.ViaMail, after) }}
-		parts = append(parts, part{"inbox " + box.Role, poller.Run})
+		figures, parts = append(figures, poller), append(parts, part{"inbox " + box.Role, poller.Run})
 	}
-	return parts, nil
+	return parts, p.registry.Register(figures)
 }
 
 // owner names this installation in the leases of mailboxes. It is the same

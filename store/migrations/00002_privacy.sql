@@ -90,7 +90,23 @@ CREATE INDEX job_ready ON job (queue, due) WHERE state = 'ready';
 CREATE INDEX job_moving ON job (changed) WHERE state IN ('carried', 'running');
 CREATE INDEX job_campaign ON job (campaign) WHERE state IN ('ready', 'carried', 'running');
 
+-- Whether a mailbox can be read, since when not, and how far one was looked
+-- through in which other people's mail stays.
+ALTER TABLE mailbox ADD COLUMN role TEXT NOT NULL DEFAULT '';
+ALTER TABLE mailbox ADD COLUMN trouble TEXT NOT NULL DEFAULT '' CHECK (trouble IN ('', 'unreachable', 'silent', 'login_refused',
+    'token_refused', 'no_secret', 'folder_missing', 'cannot_file', 'failed'));
+ALTER TABLE mailbox ADD COLUMN trouble_since BIGINT;
+ALTER TABLE mailbox ADD COLUMN noted BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE mailbox ADD COLUMN read_validity BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE mailbox ADD COLUMN read_uid BIGINT NOT NULL DEFAULT 0;
+
 -- +goose Down
+ALTER TABLE mailbox DROP COLUMN read_uid;
+ALTER TABLE mailbox DROP COLUMN read_validity;
+ALTER TABLE mailbox DROP COLUMN noted;
+ALTER TABLE mailbox DROP COLUMN trouble_since;
+ALTER TABLE mailbox DROP COLUMN trouble;
+ALTER TABLE mailbox DROP COLUMN role;
 DROP TABLE alarm;
 DROP TABLE case_event;
 DROP TABLE mail_text;
