@@ -176,6 +176,9 @@ func (v *visits) record(ctx context.Context, e envelope, raw []byte, request con
 	if filing.Duplicate {
 		return filing, nil
 	}
+	if filing.Paused != 0 {
+		v.log().Warn("campaign_paused", "campaign", filing.Paused)
+	}
 	if v.Read != nil {
 		v.Read(v.Mailbox.Role, request.Kind)
 	}

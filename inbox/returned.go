@@ -161,9 +161,16 @@ func mentions(words, recipient string, all []string) string {
 	return out.String()
 }
 
+// nextListed begins what is said of another recipient, as most programs list
+// them.
+var nextListed = regexp.MustCompile(`\n[ \t]*<([^<>\s]+@[^<>\s]+)>:`)
+
 // nextOf is where the next of the other recipients stands.
 func nextOf(text string, from int, but string, all []string) int {
 	next := len(text)
+	if at := nextListed.FindStringSubmatchIndex(text[from:]); at != nil && text[from+at[2]:from+at[3]] != but {
+		next = from + at[0]
+	}
 	for _, other := range all {
 		if other == but {
 			continue

@@ -30,6 +30,7 @@ type Filing struct {
 	Outcome   string // opted_out | case | returned | spam_report | no_action | tray | duplicate
 	Duplicate bool
 	Stopped   []consent.Key // wait for their open claims before moving the mail
+	Paused    int64         // the campaign that this bounce brought to a stop, or 0
 }
 
 // RecordMail gives a mail its one outcome: the mail, what it changes and the
@@ -125,7 +126,7 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 	k := kept{}
 	switch m.Request.Kind {
 	case consent.KindBounce:
-		f.Outcome, k, err = t.bounce(ctx, m)
+		f.Outcome, k, f.Paused, err = t.bounce(ctx, m)
 	case consent.KindSpamReport:
 		f.Outcome, k, err = t.spamReport(ctx, m)
 		if f = f.stopping(k.key); f.Outcome == "case" {
@@ -245,40 +246,6 @@ func (t *tx) spamReport(ctx context.Context, m Inbound) (string, kept, error) {
 	_, err = t.optOut(ctx, held, OptOut{Key: l.Address, Scope: consent.ScopeMarketing, Received: m.Received,
 		Via: consent.ViaSpamReport, Authenticated: true, Evidence: evidence(m)})
 	return "spam_report", kept{key: l.Address.String()}, err
-}
-
-// bounce acts only on reports that came to our own return path (RFC 3464 §4.1:
-// anybody can write one). A mailbox that does not exist makes its address
-// dead; what is our fault or passing never does.
-func (t *tx) bounce(ctx context.Context, m Inbound) (string, kept, error) {
-	l := m.Request.Link
-	if l == nil || l.Purpose != consent.PurposeBounce {
-		return "no_action", kept{}, nil
-	}
-	failed, hard := false, false
-	for _, b := range m.Request.Bounces {
-		if b.Action == "failed" || b.Action == "" && b.Status != "" && b.Status[0] == '5' {
-			failed, hard = true, hard || b.Hard
-		}
-	}
-	if !failed {
-		return "no_action", kept{key: l.Address.String()}, nil
-	}
-	held, err := t.lockKeys(ctx, []consent.Key{l.Address})
-	if err != nil {
-		return "", kept{}, err
-	}
-	n, err := t.exec(ctx, `UPDATE delivery SET state = 'accepted', returned = $3, changed = $3 WHERE address = $1 AND campaign = (
-		SELECT max(c.id) FROM campaign c JOIN delivery d ON d.campaign = c.id AND d.address = $1 WHERE c.id % 65536 = $2) AND state IN ('accepted', 'uncertain') AND returned IS NULL`,
-		l.Address.String(), int(l.Scope), t.now.UnixMicro())
-	if err != nil {
-		return "", kept{}, fmt.Errorf("noting a returned message: %w", err)
-	}
-	if hard && n > 0 && held[l.Address].state.Dead == 0 {
-		_, err = t.record(ctx, held, []act{{key: l.Address, scope: consent.ScopeDead, choice: consent.Set,
-			received: m.Received, via: consent.ViaBounce, evidence: evidence(m)}})
-	}
-	return "returned", kept{key: l.Address.String()}, err
 }
 
 // LeaseMailbox lets one poller at a time read a mailbox. Two at once would

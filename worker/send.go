@@ -194,7 +194,7 @@ func (p *passage) settle(r mailer.Result, j store.Job) step {
 		result.Outcome = store.Uncertain
 	case mailer.Rejected:
 		result.Outcome = store.Refused
-		p.strike(r)
+		p.blame(r)
 	case mailer.Deferred:
 		return p.deferred(result, r, j)
 	case mailer.Skipped:
@@ -244,17 +244,6 @@ func (p *passage) givenBack(result store.Result, r mailer.Result) step {
 		p.w.Log.Warn("message_given_back", "campaign", p.c.ID, "error", r.Err)
 	}
 	return relayAway
-}
-
-// strike counts a mailbox that the relay says does not exist (RFC 3463 §3.2).
-// At MAIL the same codes speak of our own address.
-func (p *passage) strike(r mailer.Result) {
-	if r.Code == 0 || r.Stage == mailer.StageMail || r.Enhanced != "5.1.1" && r.Enhanced != "5.2.1" {
-		return
-	}
-	if err := p.w.Store.Strike(p.w.hard, p.letter.Address); err != nil {
-		p.w.Log.Error("strike_failed", "error", err)
-	}
 }
 
 // patience is the time until the next attempt: the first half hour, twice in

@@ -58,6 +58,15 @@ CREATE TABLE alarm (
 );
 CREATE UNIQUE INDEX alarm_open ON alarm (kind, key) WHERE cleared IS NULL;
 
+-- Messages of the last hour that were refused for a reason that lies with us:
+-- reputation, authentication, content. Too many pause their campaign.
+CREATE TABLE policy_refusal (
+    id       BIGINT PRIMARY KEY,
+    campaign BIGINT NOT NULL REFERENCES campaign (id),
+    at       BIGINT NOT NULL
+);
+CREATE INDEX policy_refusal_campaign ON policy_refusal (campaign);
+
 -- Jobs know new kinds. SQLite cannot change a CHECK, so that the table is made
 -- anew; questions that were still to be mailed become correspondence.
 CREATE TABLE job_new (
@@ -107,6 +116,7 @@ ALTER TABLE mailbox DROP COLUMN noted;
 ALTER TABLE mailbox DROP COLUMN trouble_since;
 ALTER TABLE mailbox DROP COLUMN trouble;
 ALTER TABLE mailbox DROP COLUMN role;
+DROP TABLE policy_refusal;
 DROP TABLE alarm;
 DROP TABLE case_event;
 DROP TABLE mail_text;

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"heed/consent"
+)
+
+// BounceAge is how long after a message was handed over a report about it is
+// believed: servers give up within five days (RFC 5321 §4.5.4.1), and a return
+// path that is older may have been read by anybody.
+const BounceAge = 14 * 24 * time.Hour
+
+// sent is the delivery that a report is about.
+type sent struct {
+	campaign, endAt int64
+	state, class    string
+	returned        bool
+}
+
+// bounce acts only on reports that name a message of ours by what only its
+// receiver can know, our return path or Message-ID (RFC 3464 §4.1: anybody can
+// write one), once for each message, and for a while. A mailbox that does not
+// exist makes its address dead; what is our fault or passing never does.
+func (t *tx) bounce(ctx context.Context, m Inbound) (outcome string, k kept, paused int64, err error) {
+	l := m.Request.Link
+	if l == nil || l.Purpose != consent.PurposeBounce {
+		return "no_action", kept{}, 0, nil
+	}
+	d, found, err := t.sentTo(ctx, *l)
+	if err != nil || !found {
+		return "no_action", kept{}, 0, err
+	}
+	k.key = l.Address.String()
+	fate := t.fateOf(m.Request.Bounces, l.Address)
+	if fate.Action != "failed" || d.returned || m.Received.Sub(time.UnixMicro(d.endAt)) > BounceAge {
+		return "no_action", k, 0, nil
+	}
+	held, err := t.lockKeys(ctx, []consent.Key{l.Address})
+	if err != nil {
+		return "", kept{}, 0, err
+	}
+	n, err := t.exec(ctx, `UPDATE delivery SET state = 'accepted', returned = $3, changed = $3 WHERE address = $1 AND campaign = $2
+		AND state IN ('accepted', 'uncertain') AND returned IS NULL`, k.key, d.campaign, t.now.UnixMicro())
+	switch {
+	case err != nil:
+		err = fmt.Errorf("noting a returned message: %w", err)
+	case n > 0 && fate.Hard && held[l.Address].state.Dead == 0:
+		_, err = t.record(ctx, held, []act{{key: l.Address, scope: consent.ScopeDead, choice: consent.Set,
+			received: m.Received, via: consent.ViaBounce, evidence: evidence(m)}})
+	case n > 0 && fate.Policy:
+		paused, err = t.policyRefused(ctx, d.campaign, fate.Status)
+	}
+	return "returned", k, paused, err
+}
+
+// sentTo finds the delivery that a link of a return path names; the link holds
+// only the end of the campaign's number.
+func (t *tx) sentTo(ctx context.Context, l consent.Link) (d sent, found bool, err error) {
+	err = t.QueryRowContext(ctx, `SELECT d.campaign, COALESCE(d.end_at, d.claimed), d.state, c.class, d.returned IS NOT NULL
+		FROM delivery d JOIN campaign c ON c.id = d.campaign WHERE d.address = $1 AND c.id % 65536 = $2 AND d.state IN ('accepted', 'uncertain')
+		ORDER BY c.id DESC LIMIT 1`, l.Address.String(), int(l.Scope)).Scan(&d.campaign, &d.endAt, &d.state, &d.class, &d.returned)
+	if errors.Is(err, sql.ErrNoRows) {
+		return d, false, nil
+	}
+	if err != nil {
+		return d, false, fmt.Errorf("finding what was returned: %w", err)
+	}
+	return d, true, nil
+}
+
+// fateOf is what a report says of the message to this address: of the
+// recipient itself where it is named, and otherwise, since mail is forwarded,
+// the worst that it says of anybody.
+func (t *tx) fateOf(bounces []consent.Bounce, who consent.Key) (worst consent.Bounce) {
+	for _, b := range bounces {
+		if key, _, err := t.s.Key(b.Recipient); err == nil && key == who {
+			return b
+		}
+		if worst.Action != "failed" || b.Action == "failed" && b.Hard && !worst.Hard {
+			worst = b
+		}
+	}
+	return worst
+}
+
+// When a campaign stops itself: the receiving side refuses our mail by its
+// policy so often that it is no single odd receiver, and each further message
+// makes it worse.
+const (
+	PolicyLimit  = 5         // refusals, at least
+	PolicyShare  = 20        // one of so many messages that were accepted meanwhile
+	PolicyWindow = time.Hour // within
+)
+
+// PolicyRefused notes that a message was refused for a reason that lies with
+// us, and pauses its campaign once there are too many. The person is none the
+// worse for it.
+func (s *Store) PolicyRefused(ctx context.Context, campaign int64, status string) (paused bool, err error) {
+	err = s.inTx(ctx, "noting a refusal by policy", func(t *tx) error {
+		id, err := t.policyRefused(ctx, campaign, status)
+		paused = id != 0
+		return err
+	})
+	return paused, err
+}
+
+func (t *tx) policyRefused(ctx context.Context, campaign int64, status string) (paused int64, err error) {
+	id, err := t.take(ctx, "policy_refusal", 1)
+	if err != nil {
+		return 0, err
+	}
+	since := t.now.Add(-PolicyWindow).UnixMicro()
+	if _, err := t.exec(ctx, `DELETE FROM policy_refusal WHERE at < $1`, since); err != nil {
+		return 0, fmt.Errorf("forgetting old refusals: %w", err)
+	}
+	if _, err := t.exec(ctx, `INSERT INTO policy_refusal (id, campaign, at) VALUES ($1, $2, $3)`, id, campaign, t.now.UnixMicro()); err != nil {
+		return 0, fmt.Errorf("noting a refusal by policy: %w", err)
+	}
+	refused, too, err := t.tooManyRefusals(ctx, campaign, since)
+	if err != nil || !too {
+		return 0, err
+	}
+	return t.pauseFor(ctx, campaign, refused, status)
+}
+
+// tooManyRefusals counts no further than the answer needs.
+func (t *tx) tooManyRefusals(ctx context.Context, campaign, since int64) (refused int, too bool, err error) {
+	if err := t.QueryRowContext(ctx, `SELECT count(*) FROM policy_refusal WHERE campaign = $1`, campaign).Scan(&refused); err != nil {
+		return 0, false, fmt.Errorf("counting refusals: %w", err)
+	}
+	if refused < PolicyLimit {
+		return refused, false, nil
+	}
+	var accepted int
+	err = t.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM delivery WHERE campaign = $1 AND state = 'accepted' AND end_at > $2 LIMIT $3) AS d`,
+		campaign, since, refused*PolicyShare+1).Scan(&accepted)
+	if err != nil {
+		return 0, false, fmt.Errorf("counting what was accepted: %w", err)
+	}
+	return refused, accepted <= refused*PolicyShare, nil
+}
+
+// pauseFor stops marketing only: an alert is tried to the end.
+func (t *tx) pauseFor(ctx context.Context, campaign int64, refused int, status string) (int64, error) {
+	if status == "" {
+		status = "no code"
+	}
+	note := fmt.Sprintf("the receiving side refuses our mail by policy: %s (%d messages within an hour); look at authentication, reputation and content, then resume", status, refused)
+	n, err := t.exec(ctx, `UPDATE campaign SET state = 'paused', note = $2 WHERE id = $1 AND state = 'sending' AND class IN ('newsletter', 'partner_offer')`, campaign, note)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if _, err := t.exec(ctx, `DELETE FROM policy_refusal WHERE campaign = $1`, campaign); err != nil {
+		return 0, fmt.Errorf("beginning the count anew: %w", err)
+	}
+	return campaign, nil
+}

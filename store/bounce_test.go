@@ -1,0 +1,151 @@
+package store_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"heed/consent"
+	"heed/store"
+	"heed/store/storetest"
+)
+
+// accept hands the campaign's message to each of the first n people.
+func accept(t *testing.T, s *store.Store, d *store.Desk, id int64, n int, at time.Time) []consent.Key {
+	t.Helper()
+	ctx := context.Background()
+	var keys []consent.Key
+	for i := range n {
+		ask := store.Ask{Campaign: id, Address: keyOf(t, s, fmt.Sprintf("p%d@example.com", i))}
+		v, err := d.Claim(ctx, ask)
+		must(t, err)
+		if !v.Granted {
+			t.Fatalf("no claim for p%d: %+v", i, v)
+		}
+		d.Finish(store.Result{Ask: ask, Token: v.Token, Outcome: store.Accepted, Code: 250, EndAt: at})
+		keys = append(keys, ask.Address)
+	}
+	must(t, d.Flush(ctx))
+	return keys
+}
+
+// returned records a report about one message.
+func returned(t *testing.T, s *store.Store, uid int64, key consent.Key, id int64, received time.Time, fates ...consent.Bounce) store.Filing {
+	t.Helper()
+	f, err := s.RecordMail(context.Background(), store.Inbound{Mailbox: "b", Role: "bounces", Validity: 1, UID: uid, Digest: fmt.Sprint(uid), Received: received,
+		Request: consent.Request{Kind: consent.KindBounce, Link: &consent.Link{Purpose: consent.PurposeBounce, Address: key, Scope: uint16(id)}, Bounces: fates}})
+	must(t, err)
+	return f
+}
+
+var (
+	blocked = consent.Bounce{Action: "failed", Status: "5.7.1", Policy: true}
+	missing = consent.Bounce{Action: "failed", Status: "5.1.1", Hard: true}
+)
+
+func TestPolicyBouncesPauseTheCampaign(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 40)
+		id := campaign(t, s)
+		keys := accept(t, s, desk(t, s, "w1"), id, 30, time.Now())
+		for i := range store.PolicyLimit {
+			if c, err := s.Campaign(ctx, id); err != nil || c.State != "sending" {
+				t.Fatalf("after %d reports: %s %v", i, c.State, err)
+			}
+			f := returned(t, s, int64(i+1), keys[i], id, time.Now(), blocked)
+			if f.Outcome != "returned" || (f.Paused == id) != (i == store.PolicyLimit-1) {
+				t.Errorf("report %d: %+v", i, f)
+			}
+			returned(t, s, int64(100+i), keys[0], id, time.Now(), blocked) // the same message counts once
+		}
+		c, err := s.Campaign(ctx, id)
+		must(t, err)
+		if c.State != "paused" || !strings.Contains(c.Note, "5.7.1") {
+			t.Errorf("the campaign is %s: %q", c.State, c.Note)
+		}
+		e, err := s.Explain(ctx, "p0@example.com")
+		must(t, err)
+		if len(e.Ledger) != 1 || e.State.Dead {
+			t.Errorf("it was held against a person: %+v", e)
+		}
+		must(t, s.Resume(ctx, id))
+		if f := returned(t, s, 50, keys[20], id, time.Now(), blocked); f.Paused != 0 {
+			t.Error("one more report pauses a campaign that was just resumed")
+		}
+		clean(t, s)
+	})
+}
+
+// TestFewPolicyBouncesPauseNothing: five of 120 are one odd receiver.
+func TestFewPolicyBouncesPauseNothing(t *testing.T) {
+	s := storetest.Open(t)
+	people(t, s, 130)
+	id := campaign(t, s)
+	keys := accept(t, s, desk(t, s, "w1"), id, 120, time.Now())
+	for i := range store.PolicyLimit {
+		returned(t, s, int64(i+1), keys[i], id, time.Now(), blocked)
+	}
+	if c, err := s.Campaign(context.Background(), id); err != nil || c.State != "sending" {
+		t.Errorf("the campaign is %s (%s), %v", c.State, c.Note, err)
+	}
+}
+
+// TestBouncesThatChangeNothing: too late, twice, about a message that was never
+// handed over, or about no failure.
+func TestBouncesThatChangeNothing(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		people(t, s, 5)
+		id := campaign(t, s)
+		now := time.Now()
+		keys := accept(t, s, desk(t, s, "w1"), id, 3, now)
+		for name, f := range map[string]store.Filing{
+			"too late":         returned(t, s, 1, keys[0], id, now.Add(store.BounceAge+time.Minute), missing),
+			"never sent":       returned(t, s, 2, keyOf(t, s, "p4@example.com"), id, now, missing),
+			"nobody":           returned(t, s, 3, consent.Key{9, 9}, id, now, missing),
+			"another campaign": returned(t, s, 4, keys[0], id+1, now, missing),
+			"delayed":          returned(t, s, 5, keys[0], id, now, consent.Bounce{Action: "delayed", Status: "4.4.1"}),
+			"delivered":        returned(t, s, 6, keys[0], id, now, consent.Bounce{Action: "delivered", Status: "2.0.0"}),
+			"relayed":          returned(t, s, 7, keys[0], id, now, consent.Bounce{Action: "relayed"}),
+			"expanded":         returned(t, s, 8, keys[0], id, now, consent.Bounce{Action: "expanded"}),
+			"empty":            returned(t, s, 9, keys[0], id, now),
+		} {
+			if f.Outcome != "no_action" {
+				t.Errorf("%s: %+v", name, f)
+			}
+		}
+		soft := returned(t, s, 20, keys[1], id, now, consent.Bounce{Action: "failed", Status: "4.4.7"})
+		again := returned(t, s, 21, keys[1], id, now, missing)
+		a, err := s.Account(context.Background(), id)
+		must(t, err)
+		if soft.Outcome != "returned" || again.Outcome != "no_action" || a.Returned != 1 {
+			t.Errorf("a message that came back: %+v, then %+v; account %+v", soft, again, a)
+		}
+		for i := range 3 {
+			if e, err := s.Explain(context.Background(), fmt.Sprintf("p%d@example.com", i)); err != nil || e.State.Dead {
+				t.Errorf("p%d is dead (%v)", i, err)
+			}
+		}
+		clean(t, s)
+	})
+}
+
+// TestBounceSpeaksOfItsRecipient: of several recipients the one whose message
+// it was counts, and where mail was forwarded the worst of the others.
+func TestBounceSpeaksOfItsRecipient(t *testing.T) {
+	s := storetest.Open(t)
+	people(t, s, 3)
+	id := campaign(t, s)
+	now := time.Now()
+	keys := accept(t, s, desk(t, s, "w1"), id, 3, now)
+	fate := func(email string, b consent.Bounce) consent.Bounce { b.Recipient = email; return b }
+	returned(t, s, 1, keys[0], id, now, fate("other@example.com", missing), fate("P0@example.com", consent.Bounce{Action: "failed", Status: "5.2.2"}))
+	returned(t, s, 2, keys[1], id, now, fate("forward@example.net", consent.Bounce{Action: "delivered"}), fate("forward@example.org", missing))
+	for i, want := range []bool{false, true, false} {
+		if e, err := s.Explain(context.Background(), fmt.Sprintf("p%d@example.com", i)); err != nil || e.State.Dead != want {
+			t.Errorf("p%d is dead: %v, want %v (%v)", i, e.State.Dead, want, err)
+		}
+	}
+}
