@@ -15,6 +15,7 @@ import (
 // down.
 const (
 	WriteConfirm = "confirm" // the link that confirms a case
+	WriteErased  = "erased"  // the certificate of an erasure, to the address that it has deleted
 )
 
 // Correspondence is a mail from us to one person. It is a row first and a mail
@@ -130,8 +131,14 @@ func (s *Store) EndCorrespondence(ctx context.Context, c Correspondence, state s
 	return s.inTx(ctx, "ending correspondence", func(t *tx) error {
 		n, err := t.exec(ctx, `UPDATE correspondence SET state = $2, ended = $3, code = $4 WHERE id = $1 AND state = 'waiting'`,
 			c.ID, state, t.now.UnixMicro(), code)
-		if err != nil || n == 0 || c.Case == 0 || state != "sent" {
+		if err != nil || n == 0 || c.Case == 0 {
 			return err
+		}
+		if c.Kind == WriteErased {
+			return t.certificateEnded(ctx, c.Case, state)
+		}
+		if state != "sent" {
+			return nil
 		}
 		if c.Kind != WriteConfirm {
 			return nil

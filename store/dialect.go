@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
@@ -144,17 +145,76 @@ func (d dialect) text(query string) string {
 
 func (d dialect) sqlite() bool { return d.name == sqliteDialect.name }
 
-// settle makes what was deleted leave the files: SQLite's log is written back
-// and cut, PostgreSQL's dead rows are removed.
+// small is how large a table of PostgreSQL may be to be rewritten at once.
+const small = 256 << 20
+
+// settle makes what was deleted leave the files. SQLite has overwritten it
+// (secure_delete); its log is written back and cut. PostgreSQL's VACUUM only
+// gives the space free and leaves the bytes, so that tables are rewritten; one
+// that is too large to be locked for so long is vacuumed, and its free space is
+// overwritten as it is used again. Statistics go first: they quote values.
 func (s *Store) settle(ctx context.Context, tables ...string) error {
 	if s.d.sqlite() {
-		_, err := s.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
-		return err
+		return s.cutLog(ctx)
 	}
 	for _, table := range tables {
-		if _, err := s.write.ExecContext(ctx, "VACUUM "+table); err != nil {
+		var size int64
+		if err := s.write.QueryRowContext(ctx, "SELECT pg_total_relation_size($1::regclass)", table).Scan(&size); err != nil {
+			return fmt.Errorf("measuring %s: %w", table, err)
+		}
+		how := "VACUUM (FULL, ANALYZE) "
+		if size > small {
+			how = "VACUUM (ANALYZE) "
+		}
+		if _, err := s.write.ExecContext(ctx, how+table); err != nil {
 			return fmt.Errorf("vacuuming %s: %w", table, err)
 		}
+	}
+	return nil
+}
+
+// cutLog writes SQLite's log back and cuts it, as soon as no reader needs it.
+func (s *Store) cutLog(ctx context.Context) error {
+	for {
+		var busy, pages, done int
+		if err := s.write.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done); err != nil || busy == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// sampleNobody keeps PostgreSQL from copying what names people into the
+// statistics of its planner, which an erasure would not reach.
+func (s *Store) sampleNobody(ctx context.Context) error {
+	if s.d.sqlite() {
+		return nil
+	}
+	for _, one := range pieces() {
+		for _, columns := range one.holds {
+			names := strings.Fields(columns)
+			for _, column := range names[1:] {
+				if err := s.sampleNot(ctx, names[0], column); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Store) sampleNot(ctx context.Context, table, column string) error {
+	var target int
+	err := s.write.QueryRowContext(ctx, "SELECT COALESCE(attstattarget, -1) FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2", table, column).Scan(&target)
+	if err == nil && target != 0 {
+		_, err = s.write.ExecContext(ctx, "ALTER TABLE "+table+" ALTER COLUMN "+column+" SET STATISTICS 0")
+	}
+	if err != nil {
+		return fmt.Errorf("keeping %s.%s out of the statistics: %w", table, column, err)
 	}
 	return nil
 }

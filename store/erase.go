@@ -2,147 +2,364 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"heed/consent"
 )
 
-// Erase deletes a person whose case is confirmed. It can be run again from any
-// point at which it was cut off.
+// Plan is what an erasure needs to know beyond the database.
+type Plan struct {
+	Backups []Backup // the longest cycle says when the last copy is gone
+}
+
+// journalMailbox is where cases come from that a replay of the journal opens.
+const journalMailbox = "journal"
+
+// Backup is a kind of copy of the database, and how long until one is
+// overwritten. Heed cannot see most of them: the operator declares them.
+type Backup struct {
+	Name  string        `json:"name"`
+	Cycle time.Duration `json:"cycle"`
+}
+
+// erasure is one case's deletion, as far as the database knows it.
+type erasure struct {
+	caseNo     int64
+	seq, begun int64
+	ended      sql.NullInt64
+	backups    []Backup
+	silent     bool
+	keys       []string // address keys of the person
+	holders    []string // under whose keys things about the person are sealed
+	sealed     string
+}
+
+// farewell is what is still needed of somebody who is being deleted; it is
+// sealed under the key of the case.
+type farewell struct {
+	To          string   `json:"to,omitempty"`
+	Language    string   `json:"language,omitempty"`
+	ExternalIDs []string `json:"external_ids,omitempty"`
+}
+
+// Erase deletes a person whose case is confirmed, item by item of the
+// inventory. Each item is done and noted as done together, so that it can be
+// called again from any point at which it was cut off. It returns when nothing
+// is left that can be done now; mailboxes, other systems and the certificate
+// may still be waited for (see ErasureItems).
 //
-// First a ledger row blocks every new claim; then it waits until the messages
-// that were already claimed have a result; then everything that names the
-// person is deleted, and what is left is the address key on the list of those
-// who are never written to again.
+// First a ledger row blocks every new claim; what is left at the end is the
+// address key on the list of those who are never written to again.
 func (s *Store) Erase(ctx context.Context, id int64) error {
-	c, err := s.Case(ctx, id)
+	e, err := s.beginErasure(ctx, id)
 	if err != nil {
 		return err
 	}
-	if c.State != consent.CaseConfirmed {
-		return fmt.Errorf("erasing: case %d is %s: %w", id, c.State, ErrState)
+	defer s.pokeAll()
+	for more := true; more; {
+		if more, err = s.eraseNext(ctx, e); err != nil {
+			return fmt.Errorf("erasing, case %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// beginErasure blocks the address and writes the items down, or reads what was
+// begun before.
+func (s *Store) beginErasure(ctx context.Context, id int64) (e *erasure, err error) {
+	c, err := s.Case(ctx, id)
+	if err != nil {
+		return nil, err
 	}
 	key, err := consent.ParseKey(c.Key)
 	if err != nil {
-		return fmt.Errorf("erasing: case %d names nobody: %w", id, err)
+		return nil, fmt.Errorf("erasing: case %d names nobody: %w", id, err)
 	}
-	holders, err := s.block(ctx, key)
+	err = s.inTx(ctx, "blocking an erased address", func(t *tx) error {
+		if e, err = t.readErasure(ctx, id); err == nil || !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if c.State != consent.CaseConfirmed {
+			return fmt.Errorf("erasing: case %d is %s: %w", id, c.State, ErrState)
+		}
+		if err := t.planErasure(ctx, c, key, c.Mailbox == journalMailbox); err != nil {
+			return err
+		}
+		e, err = t.readErasure(ctx, id)
+		return err
+	})
+	return e, err
+}
+
+// planErasure writes the row that blocks, seals what the farewell needs, and
+// lists what is to be done.
+func (t *tx) planErasure(ctx context.Context, c Case, key consent.Key, silent bool) error {
+	keys, err := t.linked(ctx, key)
 	if err != nil {
 		return err
 	}
-	if err := s.awaitAnswers(ctx, key); err != nil {
+	held, err := t.lockKeys(ctx, keys)
+	if err != nil {
 		return err
 	}
-	if err := s.keys.forget(ctx, holders...); err != nil {
+	seq, begun, err := t.blockErased(ctx, held, keys)
+	if err != nil {
 		return err
 	}
-	if err := s.deletePerson(ctx, key, holders); err != nil {
+	last, err := t.farewell(ctx, c, keys)
+	if err != nil {
 		return err
 	}
-	if err := s.settle(ctx, "person", "external_id", "privacy_case", "annex", "address", "correspondence", "mail_text", "case_event"); err != nil {
+	sealed, err := t.seal(ctx, caseHolder(c.ID), last)
+	if err != nil {
 		return err
 	}
-	return s.endCases(ctx, key)
+	backups, err := json.Marshal(t.s.plan.Backups)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, `INSERT INTO erasure (caseno, seq, begun, backups, silent, sealed) VALUES ($1, $2, $3, $4, $5, $6)`,
+		c.ID, seq, begun, string(backups), flag(silent), sealed); err != nil {
+		return fmt.Errorf("beginning an erasure: %w", err)
+	}
+	for i, one := range planned() {
+		if err := t.addItem(ctx, c.ID, i, one.name, "open"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// block writes the erased row, and gives the holders whose evidence goes.
-func (s *Store) block(ctx context.Context, key consent.Key) (holders []string, err error) {
-	err = s.inTx(ctx, "blocking an erased address", func(t *tx) error {
-		held, err := t.lockKeys(ctx, []consent.Key{key})
+// blockErased writes the erased row of each key that has none. It gives the
+// head of the ledger and the time: what is younger is another person's, or the
+// same one's who came back by their own act.
+func (t *tx) blockErased(ctx context.Context, held map[consent.Key]*standing, keys []consent.Key) (seq, begun int64, err error) {
+	var acts []act
+	for _, key := range keys {
+		if held[key].state.Erased == 0 {
+			acts = append(acts, act{key: key, scope: consent.ScopeErased, choice: consent.Set, via: consent.ViaConfirmed, authenticated: true})
+		}
+	}
+	if _, err := t.record(ctx, held, acts); err != nil {
+		return 0, 0, err
+	}
+	err = t.QueryRowContext(ctx, `SELECT seq FROM chain WHERE one = 1`).Scan(&seq)
+	return seq, t.now.UnixMicro(), err
+}
+
+// farewell collects what is needed until the end.
+func (t *tx) farewell(ctx context.Context, c Case, keys []consent.Key) (f farewell, err error) {
+	f.Language = c.Language
+	for _, key := range keys {
+		var email, language string
+		err := t.QueryRowContext(ctx, `SELECT email, language FROM person WHERE address = $1`, key.String()).Scan(&email, &language)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
 		if err != nil {
-			return err
+			return f, err
 		}
-		holders = []string{key.String()}
-		if subject := held[key].subject; subject != "" {
-			holders = append(holders, subject)
+		if f.To == "" || key.String() == c.Key {
+			f.To = email
 		}
-		if held[key].state.Erased != 0 {
-			return nil
+		if f.Language == "" {
+			f.Language = language
 		}
-		_, err = t.record(ctx, held, []act{{key: key, scope: consent.ScopeErased, choice: consent.Set, via: consent.ViaConfirmed, authenticated: true}})
-		return err
-	})
-	return holders, err
+		ids, err := t.texts(ctx, `SELECT x.id FROM external_id x JOIN person p ON p.id = x.person WHERE p.address = $1 ORDER BY x.id`, key.String())
+		if err != nil {
+			return f, err
+		}
+		f.ExternalIDs = append(f.ExternalIDs, ids...)
+	}
+	return f, nil
 }
 
-// awaitAnswers waits for the relay's answer to every message to the address
-// that is in flight, however long it takes.
-func (s *Store) awaitAnswers(ctx context.Context, key consent.Key) error {
-	for {
-		n, err := s.await(ctx, `SELECT count(*) FROM claim WHERE address = $1`, key.String())
-		if err != nil || n == 0 {
-			return err
+// linked gives every address key of the person behind one.
+func (t *tx) linked(_ context.Context, key consent.Key) ([]consent.Key, error) {
+	return []consent.Key{key}, nil
+}
+
+func (t *tx) readErasure(ctx context.Context, id int64) (*erasure, error) {
+	e := &erasure{caseNo: id}
+	var address, backups string
+	err := t.QueryRowContext(ctx, `SELECT e.seq, e.begun, e.ended, e.backups, e.silent, e.sealed, c.address FROM erasure e
+		JOIN privacy_case c ON c.id = e.caseno WHERE e.caseno = $1`, id).Scan(&e.seq, &e.begun, &e.ended, &backups, &e.silent, &e.sealed, &address)
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(backups), &e.backups); err != nil {
+		return nil, fmt.Errorf("reading the declared backups: %w", err)
+	}
+	key, err := consent.ParseKey(address)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := t.linked(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range keys {
+		e.keys = append(e.keys, one.String())
+		subjects, err := t.texts(ctx, `SELECT DISTINCT subject FROM ledger WHERE address = $1 AND subject <> '' AND seq <= $2`, one.String(), e.seq)
+		if err != nil {
+			return nil, err
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
+		cases, err := t.texts(ctx, `SELECT id FROM privacy_case WHERE address = $1 AND id <> $2 AND received <= $3`, one.String(), id, e.begun)
+		if err != nil {
+			return nil, err
+		}
+		e.holders = append(append(e.holders, one.String()), subjects...)
+		for _, other := range cases {
+			e.holders = append(e.holders, "case "+other)
 		}
 	}
+	return e, nil
 }
 
-func (s *Store) deletePerson(ctx context.Context, key consent.Key, holders []string) error {
-	return s.inTx(ctx, "erasing a person", func(t *tx) error {
-		if _, err := t.lockKeys(ctx, []consent.Key{key}); err != nil {
-			return err
+// texts reads a column.
+func (t *tx) texts(ctx context.Context, query string, args ...any) (all []string, err error) {
+	found, err := t.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	for found.Next() {
+		var one string
+		if err := found.Scan(&one); err != nil {
+			return nil, err
 		}
-		if err := t.settleDeliveries(ctx, key); err != nil {
-			return err
+		all = append(all, one)
+	}
+	return all, found.Err()
+}
+
+func (t *tx) addItem(ctx context.Context, caseNo int64, place int, item, state string) error {
+	_, err := t.exec(ctx, `INSERT INTO erasure_item (caseno, place, item, state, changed) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
+		caseNo, place, item, state, t.now.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("listing what is to be erased: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) setItem(ctx context.Context, caseNo int64, item, state, note string) error {
+	_, err := t.exec(ctx, `UPDATE erasure_item SET state = $3, note = $4, changed = $5 WHERE caseno = $1 AND item = $2`,
+		caseNo, item, state, note, t.now.UnixMicro())
+	if err != nil {
+		return fmt.Errorf("noting that %s is %s: %w", item, state, err)
+	}
+	return nil
+}
+
+// eraseNext does the first item that is open. more is false where none is.
+func (s *Store) eraseNext(ctx context.Context, e *erasure) (more bool, err error) {
+	var item string
+	err = s.read.QueryRowContext(ctx, `SELECT item FROM erasure_item WHERE caseno = $1 AND state = 'open' ORDER BY place, item LIMIT 1`, e.caseNo).Scan(&item)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, s.inTx(ctx, "ending an erasure", func(t *tx) error { return t.endErasure(ctx, e.caseNo) })
+	}
+	if err != nil {
+		return false, err
+	}
+	one, known := pieceCalled(item)
+	if !known {
+		return false, fmt.Errorf("no item is called %q; a newer heed listed it", item)
+	}
+	if one.outside != nil {
+		if err := one.outside(ctx, s, e); err != nil {
+			return false, fmt.Errorf("%s: %w", item, err)
 		}
-		for _, query := range []string{
-			`DELETE FROM external_id WHERE person IN (SELECT id FROM person WHERE address = $1)`,
-			`DELETE FROM holding WHERE person IN (SELECT id FROM person WHERE address = $1)`,
-			`DELETE FROM person WHERE address = $1`,
-			`UPDATE privacy_case SET email = '' WHERE address = $1`,
-		} {
-			if _, err := t.exec(ctx, query, key.String()); err != nil {
+	}
+	return true, s.inTx(ctx, "erasing "+item, func(t *tx) error {
+		state, note := "done", ""
+		if one.erase != nil {
+			if state, note, err = one.erase(ctx, t, e); err != nil {
 				return err
 			}
 		}
-		for _, holder := range holders {
-			for _, query := range []string{
-				`DELETE FROM annex WHERE holder = $1`,
-				`DELETE FROM correspondence WHERE holder = $1`,
-				`DELETE FROM mail_text WHERE holder = $1`,
-				`UPDATE case_event SET sealed = '' WHERE holder = $1`,
-			} {
-				if _, err := t.exec(ctx, query, holder); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		return t.setItem(ctx, e.caseNo, item, state, note)
 	})
 }
 
-// endCases closes what was open for the person, as the last step: until then
-// the job begins again.
-func (s *Store) endCases(ctx context.Context, key consent.Key) error {
-	return s.inTx(ctx, "ending the cases of an erased person", func(t *tx) error {
-		_, err := t.exec(ctx, `UPDATE privacy_case SET state = 'done', ended = $2, outcome = 'erased' WHERE address = $1 AND ended IS NULL`,
-			key.String(), t.now.UnixMicro())
+// endErasure closes the case once nothing is open and nobody is waited for:
+// whoever brings the last answer calls it. It writes the certificate, whose
+// sending is the last that the person is needed for.
+func (t *tx) endErasure(ctx context.Context, caseNo int64) error {
+	var left int
+	err := t.QueryRowContext(ctx, `SELECT count(*) FROM erasure_item WHERE caseno = $1 AND state IN ('open', 'waiting')`, caseNo).Scan(&left)
+	if err != nil || left > 0 {
 		return err
-	})
+	}
+	e, err := t.readErasure(ctx, caseNo)
+	if err != nil || e.ended.Valid {
+		return err
+	}
+	gone := t.now.Add(longest(e.backups))
+	if _, err := t.exec(ctx, `UPDATE erasure SET ended = $2, gone = $3 WHERE caseno = $1`, caseNo, t.now.UnixMicro(), gone.UnixMicro()); err != nil {
+		return err
+	}
+	for _, key := range e.keys {
+		if _, err := t.exec(ctx, `UPDATE privacy_case SET state = 'done', ended = $4, outcome = 'erased' WHERE address = $1 AND ended IS NULL
+			AND (id = $2 OR received <= $3)`, key, caseNo, e.begun, t.now.UnixMicro()); err != nil {
+			return fmt.Errorf("ending the cases of an erased person: %w", err)
+		}
+	}
+	if err := t.note(ctx, caseNo, "done", "", "", nil); err != nil {
+		return err
+	}
+	return t.writeCertificate(ctx, e)
+}
+
+func longest(all []Backup) (d time.Duration) {
+	for _, one := range all {
+		d = max(d, one.Cycle)
+	}
+	return d
+}
+
+// awaitAnswers waits for the relay's answer to every message to the person that
+// is in flight, however long it takes.
+func awaitAnswers(ctx context.Context, s *Store, e *erasure) error {
+	for _, key := range e.keys {
+		for {
+			n, err := s.await(ctx, `SELECT count(*) FROM claim WHERE address = $1`, key)
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Second):
+			}
+		}
+	}
+	return nil
 }
 
 // settleDeliveries gives what waited for the person its outcome, writes the
 // rows that a running fan-out will no longer find, and lets all rows forget
 // who it was.
-func (t *tx) settleDeliveries(ctx context.Context, key consent.Key) error {
+func (t *tx) settleDeliveries(ctx context.Context, key string) error {
 	now := t.now.UnixMicro()
 	if _, err := t.exec(ctx, `UPDATE delivery SET state = 'skipped', reason = 'erased', changed = $2
-		WHERE campaign IN (SELECT id FROM campaign) AND address = $1 AND state IN ('waiting', 'deferred')`, key.String(), now); err != nil {
+		WHERE campaign IN (SELECT id FROM campaign) AND address = $1 AND state IN ('waiting', 'deferred')`, key, now); err != nil {
 		return fmt.Errorf("ending what waited: %w", err)
 	}
 	if _, err := t.exec(ctx, `INSERT INTO delivery (campaign, address, state, reason, changed) SELECT c.id, p.address, 'skipped', 'erased', $2
 		FROM campaign c JOIN person p ON p.address = $1 WHERE c.state IN ('sending', 'paused') AND c.fanned = 0 AND c.audience = 'all'
-		AND c.service IS NULL AND c.only_to = '' AND p.id > c.fan_cursor AND p.id <= c.bound ON CONFLICT DO NOTHING`, key.String(), now); err != nil {
+		AND c.service IS NULL AND c.only_to = '' AND p.id > c.fan_cursor AND p.id <= c.bound ON CONFLICT DO NOTHING`, key, now); err != nil {
 		return fmt.Errorf("writing what a fan-out would miss: %w", err)
 	}
-	if _, err := t.exec(ctx, `UPDATE delivery SET person = NULL WHERE campaign IN (SELECT id FROM campaign) AND address = $1`, key.String()); err != nil {
+	if _, err := t.exec(ctx, `UPDATE delivery SET person = NULL WHERE campaign IN (SELECT id FROM campaign) AND address = $1`, key); err != nil {
 		return fmt.Errorf("forgetting who it was: %w", err)
 	}
-	_, err := t.exec(ctx, `DELETE FROM retry WHERE address = $1`, key.String())
+	_, err := t.exec(ctx, `DELETE FROM retry WHERE address = $1`, key)
 	return err
 }

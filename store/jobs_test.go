@@ -120,6 +120,15 @@ func TestErasure(t *testing.T) {
 			t.Fatalf("case %+v", c)
 		}
 		must(t, s.Erase(ctx, c.ID))
+		if c, _ = s.Case(ctx, c.ID); c.State != consent.CaseConfirmed {
+			t.Errorf("the case ended while a mail lies in the mailbox: %+v", c)
+		}
+		due, err := s.Removals(ctx, mail.Mailbox)
+		must(t, err)
+		if len(due) != 1 || due[0].Digest != "d" {
+			t.Fatalf("to be removed: %+v", due)
+		}
+		must(t, s.Removed(ctx, due[0], false))
 		e, err = s.Explain(ctx, "p1@example.com")
 		must(t, err)
 		if e.Known || !e.State.Erased || e.Messages[0].Reason != "erased" {

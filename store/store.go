@@ -32,6 +32,7 @@ type Options struct {
 	Journal string
 	Policy  consent.PolicyVersion
 	Limits  consent.Policy
+	Plan    Plan             // of erasures
 	Now     func() time.Time // nil: time.Now
 }
 
@@ -46,6 +47,7 @@ type Store struct {
 	prepared    *prepared // nil on PostgreSQL
 	policy      consent.PolicyVersion
 	limits      consent.Policy
+	plan        Plan
 	now         func() time.Time
 
 	pokeMu sync.Mutex
@@ -59,7 +61,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -78,6 +80,9 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 		return fmt.Errorf("reaching the database (check DATABASE_URL, and that it runs): %w", err)
 	}
 	if err := s.migrate(ctx, o.Keys); err != nil {
+		return err
+	}
+	if err := s.sampleNobody(ctx); err != nil {
 		return err
 	}
 	keys, err := loadKeys(ctx, o.Keys)

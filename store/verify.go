@@ -218,14 +218,6 @@ func (t *tx) verifyEvidence(ctx context.Context, v *Invariant) error {
 	return found.Err()
 }
 
-// verifyErased: nothing names an erased person whose erasure is complete.
-func (t *tx) verifyErased(ctx context.Context, v *Invariant) error {
-	return t.verifyBy(ctx, v, `SELECT count(*) FROM privacy_case WHERE kind = 'erasure' AND state = 'done' AND outcome = 'erased'`,
-		`SELECT DISTINCT a.address FROM privacy_case a LEFT JOIN person p ON p.address = a.address AND p.created < a.ended
-		LEFT JOIN annex x ON x.holder = a.address LEFT JOIN delivery d ON d.address = a.address AND d.person IS NOT NULL AND d.changed < a.ended
-		WHERE a.outcome = 'erased' AND a.state = 'done' AND (p.id IS NOT NULL OR d.address IS NOT NULL OR a.email <> '')`)
-}
-
 // verifyCarried: a job that was handed to the queue comes back or is carried
 // again; none is forgotten.
 func (t *tx) verifyCarried(ctx context.Context, v *Invariant) error {

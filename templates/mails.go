@@ -46,19 +46,6 @@ func OptOutNotice(d OptOutNoticeData) (subject, text string) {
 	return w.Mails.OptOutSubject, strings.Join(paragraphs, "\n")
 }
 
-// ErasureDoneData fills the last message to somebody whose data is deleted.
-type ErasureDoneData struct {
-	Language  string
-	Sender    string
-	Reference string
-}
-
-// ErasureDone is that message: what is deleted, and the little that stays.
-func ErasureDone(d ErasureDoneData) (subject, text string) {
-	m := wordsFor(d.Language).Mails
-	return m.ErasedSubject, fillClean(m.Erased, "sender", d.Sender, "reference", d.Reference)
-}
-
 // RegistrationData fills the mail that asks whether an address was given by its owner.
 type RegistrationData struct {
 	Language string

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"heed/consent"
 )
@@ -19,7 +20,10 @@ func TestMailsGolden(t *testing.T) {
 		add(ErasureConfirm(ErasureConfirmData{Language: lang, Sender: sender, Link: link, Reference: "C-12"}))
 		add(OptOutNotice(OptOutNoticeData{Language: lang, Sender: sender, Topic: "Product news", At: pageAt(), UndoLink: link}))
 		add(OptOutNotice(OptOutNoticeData{Language: lang, Sender: sender, At: pageAt()}))
-		add(ErasureDone(ErasureDoneData{Language: lang, Sender: sender, Reference: "C-12"}))
+		add(ErasureDone(ErasureDoneData{Language: lang, Sender: sender, Reference: "C-12", Asked: pageAt(), LastBackup: pageAt().AddDate(0, 0, 30),
+			Backups: []Cycle{{"database", 30}, {"tapes", 14}}}))
+		add(ErasureDone(ErasureDoneData{Language: lang, Sender: sender, Reference: "C-12", Asked: pageAt(), Deleted: []string{"Harbour Files"},
+			Kept: []Kept{{"Invoices", "§ 147 AO", pageAt().AddDate(8, 0, 0)}, {"Payments", "a court order", time.Time{}}}}))
 		add(Registration(RegistrationData{Language: lang, Sender: sender, Link: link}))
 		add("footer of an alert", AlertFooter(lang, "Harbour Files", link))
 		golden(t, "mails-"+lang+".txt", b.String())

@@ -99,6 +99,14 @@ type mailWords struct {
 	OptOutUndo          string `yaml:"optout_undo"`
 	ErasedSubject       string `yaml:"erased_subject"`
 	Erased              string `yaml:"erased"`
+	ErasedBy            string `yaml:"erased_by"`
+	ErasedRest          string `yaml:"erased_rest"`
+	ErasedKept          string `yaml:"erased_kept"`
+	ErasedLaw           string `yaml:"erased_law"`
+	ErasedLawUntil      string `yaml:"erased_law_until"`
+	ErasedBackups       string `yaml:"erased_backups"`
+	ErasedCycle         string `yaml:"erased_cycle"`
+	ErasedEnd           string `yaml:"erased_end"`
 	RegisterSubject     string `yaml:"register_subject"`
 	Register            string `yaml:"register"`
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,39 +11,57 @@ import (
 	"heed/templates"
 )
 
-// erase deletes a person and tells them, as the last message that they get.
+// erase deletes a person, as far as that can be done now. What mailboxes, other
+// systems and the certificate bring later makes a job of its own.
 func (w *Worker) erase(ctx context.Context, j store.Job) error {
-	c, p, err := w.caseAndPerson(ctx, j)
+	c, err := w.Store.Case(ctx, j.Subject)
 	if err != nil {
 		return err
 	}
-	if c.State != consent.CaseConfirmed {
+	if c.State != consent.CaseConfirmed && c.State != consent.CaseDone {
 		return w.Store.EndJob(ctx, j, time.Time{})
+	}
+	before, err := w.ended(ctx, c.ID)
+	if err != nil {
+		return err
 	}
 	if err := w.Store.Erase(ctx, c.ID); err != nil {
 		return err
 	}
-	w.Log.Info("person_erased", "case", c.ID)
-	if p.ID != 0 {
-		subject, text := templates.ErasureDone(templates.ErasureDoneData{Language: language(c, p), Sender: w.Sender.Name, Reference: reference(c)})
-		if _, _, err := w.deliver(ctx, fmt.Sprintf("case-%d-done", c.ID), letter{to: p.Email, subject: subject, text: text}); err != nil {
-			w.Log.Warn("goodbye_failed", "case", c.ID, "error", err) // the address is gone; there is no second try
-		}
+	if after, err := w.ended(ctx, c.ID); err != nil || after && !before {
+		w.Log.Info("person_erased", "case", c.ID)
 	}
 	return w.Store.EndJob(ctx, j, time.Time{})
 }
 
-func (w *Worker) caseAndPerson(ctx context.Context, j store.Job) (c store.Case, p store.Person, err error) {
-	if c, err = w.Store.Case(ctx, j.Subject); err != nil {
-		return c, p, err
+// ended tells whether a case's erasure is complete but for its certificate.
+func (w *Worker) ended(ctx context.Context, caseNo int64) (bool, error) {
+	c, err := w.Store.Certificate(ctx, caseNo)
+	if errors.Is(err, store.ErrNoErasure) {
+		return false, nil
 	}
-	key, err := consent.ParseKey(c.Key)
-	if err != nil {
-		return c, p, fmt.Errorf("case %d names nobody: %w", c.ID, err)
-	}
-	p, _, err = w.Store.PersonByKey(ctx, key)
-	return c, p, err
+	return !c.Ended.IsZero(), err
 }
+
+// certificate is the last letter: it goes to the address that was deleted,
+// which is forgotten when the relay has taken it, or after it was tried for
+// long enough.
+func (w *Worker) certificate(ctx context.Context, c store.Correspondence) (subject, text string, wanted bool, err error) {
+	done, err := w.Store.Certificate(ctx, c.Case)
+	if err != nil || w.Now().Sub(c.Created) > certificateTime {
+		return "", "", false, err
+	}
+	d := templates.ErasureDoneData{Language: c.Language, Sender: w.Sender.Name, Reference: fmt.Sprintf("H-%d", c.Case),
+		Asked: done.Received, LastBackup: done.LastBackup}
+	for _, one := range done.Backups {
+		d.Backups = append(d.Backups, templates.Cycle{Name: one.Name, Days: int((one.Cycle + 24*time.Hour - 1) / (24 * time.Hour))})
+	}
+	subject, text = templates.ErasureDone(d)
+	return subject, text, true, nil
+}
+
+// certificateTime is how long the last letter is tried (RFC 5321 §4.5.4.1).
+const certificateTime = 5 * 24 * time.Hour
 
 func language(c store.Case, p store.Person) string {
 	if c.Language != "" {

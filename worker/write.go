@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,10 +23,10 @@ type letter struct {
 // somebody who was deleted meanwhile.
 func (w *Worker) write(ctx context.Context, j store.Job) error {
 	c, err := w.Store.Correspondence(ctx, j.Subject)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if c.State != "waiting" {
+	if err != nil || c.State != "waiting" { // not there: whom it was for was erased
 		return w.Store.EndJob(ctx, j, time.Time{})
 	}
 	l, wanted, err := w.letter(ctx, c)
@@ -56,6 +57,8 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 	switch c.Kind {
 	case store.WriteConfirm:
 		l.subject, l.text, wanted, err = w.confirm(ctx, c, p)
+	case store.WriteErased:
+		l.subject, l.text, wanted, err = w.certificate(ctx, c)
 	default:
 		err = fmt.Errorf("no letter is called %q; a newer heed made it", c.Kind)
 	}

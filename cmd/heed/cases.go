@@ -16,6 +16,8 @@ type caseCommand struct {
 	Open    caseOpenCommand    `cmd:"" help:"Open a case by hand, for a wish that came by letter or telephone."`
 	Show    caseShowCommand    `cmd:"" help:"Show one case."`
 	Resolve caseResolveCommand `cmd:"" help:"End a case by your decision."`
+
+	Certificate caseCertificateCommand `cmd:"" help:"Show what an erasure deleted, what stays and why."`
 }
 
 // caseView is a case as it is printed.

@@ -34,6 +34,7 @@ type fileConfig struct {
 	Policy   policyConfig    `toml:"policy" json:"policy"`
 	Mailbox  []mailboxConfig `toml:"mailbox" json:"mailbox"`
 	Delivery deliveryConfig  `toml:"delivery" json:"delivery"`
+	Backup   []backupConfig  `toml:"backup" json:"backup"`
 }
 
 type senderConfig struct {
@@ -82,6 +83,12 @@ type oauthConfig struct {
 type deliveryConfig struct {
 	RetryFirst string `toml:"retry_first" json:"retry_first"`
 	AlertCap   *int   `toml:"alert_cap" json:"alert_cap"`
+}
+
+// backupConfig declares copies of the database that heed cannot see.
+type backupConfig struct {
+	Name  string `toml:"name" json:"name"`
+	Cycle string `toml:"cycle" json:"cycle"`
 }
 
 // settings gives what the file says about the settings, as text.

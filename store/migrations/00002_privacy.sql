@@ -8,7 +8,7 @@
 -- of its holder, so that erasing the key leaves nothing to be read.
 CREATE TABLE correspondence (
     id      BIGINT PRIMARY KEY,
-    kind    TEXT NOT NULL CHECK (kind IN ('confirm')),
+    kind    TEXT NOT NULL CHECK (kind IN ('confirm', 'erased')),
     state   TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'rejected', 'dropped')),
     caseno  BIGINT,
     inbound BIGINT,
@@ -67,6 +67,47 @@ CREATE TABLE policy_refusal (
 );
 CREATE INDEX policy_refusal_campaign ON policy_refusal (campaign);
 
+-- An erasure under way or done. What is still needed of the person until
+-- everybody has answered and the certificate is sent is sealed under the key of
+-- the case, which is then forgotten.
+CREATE TABLE erasure (
+    caseno  BIGINT PRIMARY KEY REFERENCES privacy_case (id),
+    seq     BIGINT NOT NULL,
+    begun   BIGINT NOT NULL,
+    ended   BIGINT,
+    gone    BIGINT,
+    backups TEXT NOT NULL DEFAULT '[]',
+    silent  INTEGER NOT NULL DEFAULT 0 CHECK (silent IN (0, 1)),
+    sealed  TEXT NOT NULL DEFAULT '',
+    CHECK ((ended IS NULL) = (gone IS NULL))
+);
+
+-- What an erasure works off. Open: to be done by heed now; waiting: for a
+-- mailbox, another system or the certificate; kept: somebody keeps it, and says
+-- by which law.
+CREATE TABLE erasure_item (
+    caseno  BIGINT NOT NULL REFERENCES privacy_case (id),
+    place   INTEGER NOT NULL,
+    item    TEXT NOT NULL,
+    state   TEXT NOT NULL CHECK (state IN ('open', 'waiting', 'done', 'kept')),
+    changed BIGINT NOT NULL,
+    note    TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (caseno, item)
+);
+
+-- Mails that are to leave the mailbox. Digest and date find them wherever they
+-- were moved to.
+CREATE TABLE mail_removal (
+    inbound  BIGINT PRIMARY KEY,
+    caseno   BIGINT NOT NULL REFERENCES privacy_case (id),
+    mailbox  TEXT NOT NULL,
+    digest   TEXT NOT NULL,
+    received BIGINT NOT NULL,
+    state    TEXT NOT NULL CHECK (state IN ('due', 'gone', 'missing')),
+    changed  BIGINT NOT NULL
+);
+CREATE INDEX mail_removal_due ON mail_removal (mailbox) WHERE state = 'due';
+
 -- Jobs know new kinds. SQLite cannot change a CHECK, so that the table is made
 -- anew; questions that were still to be mailed become correspondence.
 CREATE TABLE job_new (
@@ -117,6 +158,10 @@ ALTER TABLE mailbox DROP COLUMN trouble_since;
 ALTER TABLE mailbox DROP COLUMN trouble;
 ALTER TABLE mailbox DROP COLUMN role;
 DROP TABLE policy_refusal;
+
+DROP TABLE mail_removal;
+DROP TABLE erasure_item;
+DROP TABLE erasure;
 DROP TABLE alarm;
 DROP TABLE case_event;
 DROP TABLE mail_text;
