@@ -216,6 +216,9 @@ func (v *visits) visit(ctx context.Context) error {
 		if err := v.look(ctx, c); err != nil {
 			return err
 		}
+		if err := v.removeErased(ctx, c); err != nil {
+			return err
+		}
 		v.report(ctx, nil)
 		if err := v.await(ctx, c); err != nil {
 			return err

@@ -69,7 +69,7 @@ var impersonal = []string{
 	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note",
 	"delivery state reason job token attempts code status claimed end_at returned changed", "claim token worker at", "retry due",
 	"job id queue kind state generation due campaign subject worker attempts note changed", "worker id place role capacity started beat",
-	"mailbox name lease_owner lease_until seen",
+	"mailbox name lease_owner lease_until seen role trouble trouble_since noted read_validity read_uid",
 	"privacy_case kind state identity mailbox language received due confirm_until asked ended",
 	"inbound mailbox validity uid received recorded kind outcome folder rules",
 	"correspondence kind state created ended code", "case_event id at kind staff",

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"heed/store"
@@ -49,4 +51,17 @@ func opened(t *testing.T, o store.Options) *store.Store {
 	t.Cleanup(func() { s.Close() }) // a second time does nothing
 	must(t, s.SyncTopics(context.Background(), []store.Named{{ID: "product", Name: "Product news"}}, []store.Named{{ID: "files", Name: "Files"}}))
 	return s
+}
+
+// TestThePageListsTheInventory holds docs/erasure.md against the code.
+func TestThePageListsTheInventory(t *testing.T) {
+	page, err := os.ReadFile("../docs/erasure.md")
+	must(t, err)
+	want := "| item | what goes | where it lies |\n|---|---|---|\n"
+	for _, one := range store.Inventory() {
+		want += "| " + one.Name + " | " + one.What + " | " + strings.Join(one.Columns, "; ") + " |\n"
+	}
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/erasure.md must hold this table:\n%s", want)
+	}
 }

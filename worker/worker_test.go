@@ -127,7 +127,11 @@ func (b *bench) carry(ctx context.Context) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	for _, j := range jobs {
+	letters, err := b.store.Carry(ctx, "privacy", 20)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, j := range append(jobs, letters...) {
 		if _, err := b.tasks.Enqueue(asynq.NewTask(j.Kind, []byte(j.TaskID())), asynq.Queue(j.Queue), asynq.TaskID(j.TaskID())); err != nil {
 			b.t.Fatal(err)
 		}

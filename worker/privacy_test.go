@@ -1,0 +1,86 @@
+package worker_test
+
+import (
+	"context"
+	"io"
+	"mime/quotedprintable"
+	"strings"
+	"testing"
+	"time"
+
+	"heed/consent"
+	"heed/mailer/mailertest"
+	"heed/store"
+)
+
+// TestErasureTellsThePerson: the certificate goes out after the deletion, also
+// where the relay first says "later", and then its address is forgotten too.
+func TestErasureTellsThePerson(t *testing.T) {
+	ctx := context.Background()
+	refusals := 0
+	b := newBench(t, mailertest.Options{OnRcpt: func(_, _ string) mailertest.Reply {
+		if refusals++; refusals == 2 { // the first is the question
+			return mailertest.Reply{Code: 451, Text: "later"}
+		}
+		return mailertest.Reply{}
+	}})
+	defer b.start(nil)()
+	if _, err := b.store.Import(ctx, []store.Contact{{Email: "ann@example.org", Language: "de"}}, "", false); err != nil {
+		t.Fatal(err)
+	}
+	id, err := b.store.OpenCase(ctx, consent.CaseErasure, "ann@example.org", "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.holds("the question", func() bool { return len(b.sink.Records()) == 1 })
+	c, err := b.store.Case(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := b.store.ConfirmLink(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link, err := b.store.Keys().Links.Open(token)
+	if err == nil {
+		_, err = b.store.Confirm(ctx, link)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.holds("every item done", func() bool {
+		items, err := b.store.ErasureItems(ctx, id)
+		done := err == nil && len(items) == len(store.Inventory())
+		for _, one := range items {
+			done = done && one.State == "done"
+		}
+		return done
+	})
+	said := b.sink.Records()
+	if len(said) != 2 || said[1].To != "ann@example.org" {
+		t.Fatalf("%d letters went out", len(said))
+	}
+	_, body, _ := strings.Cut(string(said[1].Data), "\r\n\r\n")
+	text, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := b.store.Certificate(ctx, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "Gelöscht sind Ihre Adresse") || done.Ended.IsZero() {
+		t.Errorf("the certificate says %q", text)
+	}
+}
+
+// holds carries jobs until a condition holds.
+func (b *bench) holds(what string, ok func() bool) {
+	b.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if b.carry(context.Background()); ok() {
+			return
+		}
+	}
+	b.t.Fatalf("waited in vain for %s", what)
+}
