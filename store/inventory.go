@@ -87,9 +87,8 @@ func pieceCalled(name string) (piece, bool) {
 	return piece{}, false
 }
 
-// bounds of what an erasure covers: rows of the ledger, or moments.
-func bySeq(e *erasure) int64  { return e.seq }
-func byTime(e *erasure) int64 { return e.begun }
+// bySeq bounds what an erasure covers by rows of the ledger.
+func bySeq(e *erasure) int64 { return e.seq }
 
 // byHolder runs a statement for each holder of keys.
 func byHolder(query string, bound func(*erasure) int64) func(context.Context, *tx, *erasure) (string, string, error) {
