@@ -75,7 +75,7 @@ func newReading(m Mail, role string, ring consent.Keyring, ours Ours) reading {
 
 func (r reading) request() consent.Request {
 	questions := []func() (consent.Request, bool){
-		r.bounce, r.report, r.sealed, r.button, r.unreadable, r.automatic, r.own, r.list, r.asked,
+		r.bounce, r.report, r.sealed, r.button, r.unreadable, r.automatic, r.own, r.list, r.asked, r.abuse,
 	}
 	for _, ask := range questions {
 		if request, known := ask(); known {

@@ -122,7 +122,8 @@ type notice struct {
 		BounceType        string
 		BouncedRecipients []struct{ EmailAddress, Action, Status, DiagnosticCode string }
 	}
-	Delivery struct {
+	Complaint struct{ ComplaintFeedbackType string }
+	Delivery  struct {
 		Recipients   []string
 		SMTPResponse string `json:"smtpResponse"`
 	}
