@@ -1,7 +1,5 @@
 package consent
 
-import "time"
-
 // CaseKind says what a case is about.
 type CaseKind string
 
@@ -40,13 +38,7 @@ const (
 	IdentityConfirmed Identity = "confirmed"
 )
 
-// Due is the day by which a request is answered: one month after it came
-// (GDPR Art. 12(3)), the last day of a shorter month where the date does not
-// exist (Regulation 1182/71 Art. 3(2)(c)).
-func Due(received time.Time) time.Time {
-	y, m, d := received.Date()
-	hour, minute, second := received.Clock()
-	next := time.Date(y, m+1, 1, hour, minute, second, 0, received.Location())
-	last := next.AddDate(0, 1, -1).Day()
-	return next.AddDate(0, 0, min(d, last)-1)
+// CaseKinds lists the kinds of cases.
+func CaseKinds() []CaseKind {
+	return []CaseKind{CaseErasure, CaseAccess, CaseRectification, CaseObjection, CaseComplaint, CaseGuardian, CaseReview}
 }

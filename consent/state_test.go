@@ -124,17 +124,6 @@ func covers(scope Scope, m Message) bool {
 	return scope == ScopeMarketing && m.Class == Newsletter || ok && topic == m.Topic || scope == ScopePartner && m.Class == PartnerOffer
 }
 
-func TestDue(t *testing.T) {
-	for _, tt := range []struct{ received, due string }{
-		{"2026-01-15", "2026-02-15"}, {"2026-01-31", "2026-02-28"}, {"2028-01-31", "2028-02-29"}, {"2026-12-31", "2027-01-31"}, {"2026-03-31", "2026-04-30"},
-	} {
-		received, _ := time.Parse(time.DateOnly, tt.received)
-		if got := Due(received).Format(time.DateOnly); got != tt.due {
-			t.Errorf("received %s: due %s, want %s", tt.received, got, tt.due)
-		}
-	}
-}
-
 func TestLedgerHashCoversEveryField(t *testing.T) {
 	base := entry(ScopeMarketing, Out, ViaPage, 1)
 	first := string(base.Hash([]byte("before")))

@@ -165,9 +165,10 @@ func (v *visits) record(ctx context.Context, e envelope, raw []byte, request con
 	if arrived.IsZero() {
 		arrived = v.now()
 	}
-	filing, err := v.Store.RecordMail(ctx, store.Inbound{Mailbox: v.name, Role: v.Mailbox.Role, Validity: int64(v.validity),
-		UID: int64(e.uid), Digest: digest(raw, e.size), MessageID: Parse(raw[:headerEnd(raw)]).Header.Get("Message-Id"),
-		Received: arrived.UTC(), Request: request})
+	m := store.Inbound{Mailbox: v.name, Role: v.Mailbox.Role, Validity: int64(v.validity), UID: int64(e.uid), Digest: digest(raw, e.size),
+		Received: arrived.UTC(), Request: request}
+	v.describe(&m, raw)
+	filing, err := v.Store.RecordMail(ctx, m)
 	if err != nil {
 		return filing, err
 	}

@@ -28,7 +28,19 @@ type Case struct {
 	Until    time.Time // of the confirmation link
 	Ended    time.Time
 	Outcome  string
+
+	Via       string    // mail, page, api, letter, telephone, person, other
+	Opened    time.Time // when heed heard of it; Received may be earlier
+	Assignee  string    // who works on it; empty: nobody yet
+	FirstDue  time.Time // by which there is a first answer; zero: none is asked for
+	Answered  time.Time // when the first answer left
+	Extended  time.Time // when the person was told that it takes longer
+	LastAsked time.Time // when the person was last asked to confirm
+	Reminded  int
 }
+
+// Reference is the number under which the person and staff know a case.
+func (c Case) Reference() string { return fmt.Sprintf("H-%d", c.ID) }
 
 // caseKind maps what a mail asks for to the kind of its case.
 func caseKind(k consent.Kind) consent.CaseKind {
@@ -54,6 +66,9 @@ func (t *tx) openCaseByMail(ctx context.Context, m Inbound, who consent.Key, kno
 	kind := caseKind(m.Request.Kind)
 	err = t.QueryRowContext(ctx, `SELECT id FROM privacy_case WHERE address = $1 AND kind = $2 AND state IN ('open', 'waiting', 'confirmed')
 		ORDER BY id LIMIT 1`, k.key, string(kind)).Scan(&k.caseNo)
+	if err == nil {
+		return "case", k, t.note(ctx, k.caseNo, "mail", "", "", nil)
+	}
 	if !errors.Is(err, sql.ErrNoRows) {
 		return "case", k, err
 	}
@@ -71,61 +86,90 @@ func (t *tx) openCaseByMail(ctx context.Context, m Inbound, who consent.Key, kno
 		return "case", k, err
 	}
 	k.ledger, err = t.record(ctx, held, []act{{key: who, scope: consent.ScopeHold, choice: consent.Set, received: m.Received,
-		via: consent.ViaMail, authenticated: m.Request.Authenticated, evidence: evidence(m)}})
+		via: m.holdVia(), authenticated: m.Request.Authenticated, evidence: evidence(m)}})
 	if err != nil {
 		return "case", k, err
 	}
 	return "case", k, t.raiseBarrier(ctx, k.ledger, opened)
 }
 
-// addCase stores a case; with ask set, the job that mails a confirmation link
-// is committed with it.
+// addCase stores a case with its clock, which runs from the day on which the
+// request came; with ask set, the job that mails a confirmation link is
+// committed with it.
 func (t *tx) addCase(ctx context.Context, m Inbound, c Case, ask bool) (int64, error) {
 	id, err := t.take(ctx, "case", 1)
 	if err != nil {
 		return 0, err
 	}
-	state, until := consent.CaseOpen, any(nil)
+	state, until, asked := consent.CaseOpen, any(nil), any(nil)
 	if ask {
-		state, until = consent.CaseWaiting, t.now.Add(ConfirmFor).UnixMicro()
+		state, until, asked = consent.CaseWaiting, t.now.Add(ConfirmFor).UnixMicro(), t.now.UnixMicro()
 	}
-	_, err = t.exec(ctx, `INSERT INTO privacy_case (id, kind, state, identity, address, email, mailbox, language, received, due, confirm_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, id, string(caseKind(m.Request.Kind)), string(state), string(c.Identity), c.Key,
-		m.Request.From, m.Mailbox, m.Request.Language, m.Received.UnixMicro(), consent.Due(m.Received).UnixMicro(), until)
+	kind := caseKind(m.Request.Kind)
+	clock := t.s.law.Clock(kind, m.Received)
+	_, err = t.exec(ctx, `INSERT INTO privacy_case (id, kind, state, identity, address, email, mailbox, language, received, due, confirm_until,
+		via, opened, first_due, last_asked) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, id, string(kind), string(state),
+		string(c.Identity), c.Key, m.Request.From, m.Mailbox, m.Request.Language, m.Received.UnixMicro(), clock.Due.UnixMicro(), until,
+		m.via(), t.now.UnixMicro(), micro(clock.First), asked)
 	if err != nil {
 		return 0, fmt.Errorf("opening a case: %w", err)
 	}
-	if err := t.note(ctx, id, "opened", "", "", nil); err != nil || !ask {
+	if err := t.note(ctx, id, "opened", m.By, "", nil); err != nil || !ask {
 		return id, err
 	}
 	_, err = t.write(ctx, c.Key, Correspondence{Kind: WriteConfirm, Case: id, Key: c.Key, Words: Words{Language: m.Request.Language}})
 	return id, err
 }
 
-// OpenCase opens a case by hand.
-func (s *Store) OpenCase(ctx context.Context, kind consent.CaseKind, email, mailbox string) (id int64, err error) {
-	key, email, err := s.Key(email)
+// Report is a request that did not come by mail: staff write down what came by
+// letter or telephone.
+type Report struct {
+	Kind     consent.CaseKind
+	Email    string
+	Mailbox  string
+	Via      string    // letter, telephone, person, other; empty: other
+	Received time.Time // zero: now
+	Note     string    // kept sealed
+	By       string
+}
+
+// OpenCase opens a case by hand. Its clock runs from the day on which the
+// request came.
+func (s *Store) OpenCase(ctx context.Context, r Report) (id int64, err error) {
+	key, email, err := s.Key(r.Email)
 	if err != nil {
 		return 0, err
 	}
 	err = s.inTx(ctx, "opening a case", func(t *tx) error {
-		m := Inbound{Mailbox: mailbox, Received: t.now, Request: consent.Request{Kind: consent.Kind(kind), From: email}}
+		m := Inbound{Mailbox: r.Mailbox, Received: r.Received, Via: r.Via, By: r.By, Request: consent.Request{Kind: consent.Kind(r.Kind), From: email}}
+		if m.Received.IsZero() {
+			m.Received = t.now
+		}
+		if m.Via == "" {
+			m.Via = "other"
+		}
 		_, k, err := t.openCaseByMail(ctx, m, key, true)
 		id = k.caseNo
-		return err
+		if err != nil || r.Note == "" {
+			return err
+		}
+		return t.note(ctx, id, "noted", r.By, k.key, Detail{Text: r.Note})
 	})
 	s.pokeAll()
 	return id, err
 }
 
-const caseColumns = `id, kind, state, identity, address, email, mailbox, language, received, due, confirm_until, ended, outcome`
+const caseColumns = `id, kind, state, identity, address, email, mailbox, language, received, due, confirm_until, ended, outcome,
+	via, opened, assignee, first_due, answered, extended, last_asked, reminded`
 
 func scanCase(row scanner) (c Case, err error) {
-	var received, due int64
-	var until, ended sql.NullInt64
-	err = row.Scan(&c.ID, &c.Kind, &c.State, &c.Identity, &c.Key, &c.Email, &c.Mailbox, &c.Language, &received, &due, &until, &ended, &c.Outcome)
-	c.Received, c.Due = time.UnixMicro(received).UTC(), time.UnixMicro(due).UTC()
-	c.Until, c.Ended = fromMicro(until), fromMicro(ended)
+	var received, due, opened int64
+	var until, ended, first, answered, extended, asked sql.NullInt64
+	err = row.Scan(&c.ID, &c.Kind, &c.State, &c.Identity, &c.Key, &c.Email, &c.Mailbox, &c.Language, &received, &due, &until, &ended, &c.Outcome,
+		&c.Via, &opened, &c.Assignee, &first, &answered, &extended, &asked, &c.Reminded)
+	c.Received, c.Due, c.Opened = time.UnixMicro(received).UTC(), time.UnixMicro(due).UTC(), time.UnixMicro(opened).UTC()
+	c.Until, c.Ended, c.FirstDue, c.Answered = fromMicro(until), fromMicro(ended), fromMicro(first), fromMicro(answered)
+	c.Extended, c.LastAsked = fromMicro(extended), fromMicro(asked)
 	return c, err
 }
 
@@ -194,8 +238,10 @@ func (s *Store) Confirm(ctx context.Context, l consent.Link) (Case, error) {
 		if err != nil || n == 0 {
 			return err
 		}
-		_, err = t.addJobs(ctx, 1, Job{Queue: "privacy", Kind: "erase", Subject: c.ID})
-		return err
+		if err := t.note(ctx, c.ID, "confirmed", "", "", nil); err != nil {
+			return err
+		}
+		return t.begin(ctx, c)
 	})
 	s.pokeAll()
 	if err != nil {
@@ -204,31 +250,10 @@ func (s *Store) Confirm(ctx context.Context, l consent.Link) (Case, error) {
 	return s.Case(ctx, c.ID)
 }
 
-// Resolve ends a case by a person's decision; the hold that it put on somebody
-// is lifted with the last open case.
-func (s *Store) Resolve(ctx context.Context, id int64, outcome string, refused bool) error {
-	return s.inTx(ctx, "resolving a case", func(t *tx) error {
-		c, err := scanCase(t.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM privacy_case WHERE id = $1`, id))
-		if errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("case %d: %w", id, ErrNotFound)
-		}
-		if err != nil {
-			return err
-		}
-		state := consent.CaseDone
-		if refused {
-			state = consent.CaseRefused
-		}
-		n, err := t.exec(ctx, `UPDATE privacy_case SET state = $2, ended = $3, outcome = $4 WHERE id = $1 AND ended IS NULL`,
-			id, string(state), t.now.UnixMicro(), outcome)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return fmt.Errorf("case %d is %s: %w", id, c.State, ErrState)
-		}
-		return t.liftHold(ctx, c.Key)
-	})
+// begin stores the job that does what a confirmed case asks for.
+func (t *tx) begin(ctx context.Context, c Case) error {
+	_, err := t.addJobs(ctx, 1, Job{Queue: "privacy", Kind: "erase", Subject: c.ID})
+	return err
 }
 
 func (t *tx) liftHold(ctx context.Context, address string) error {

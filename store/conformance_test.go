@@ -18,7 +18,7 @@ func people(t *testing.T, s *store.Store, n int) []store.Contact {
 	var all []store.Contact
 	for i := range n {
 		all = append(all, store.Contact{Row: i + 2, Email: fmt.Sprintf("p%d@example.com", i), FirstName: "P", Topics: []string{"product"},
-			Services: []string{"files"}, ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes please"})
+			Services: []string{"files"}, ConsentAt: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), ConsentSource: "form", ConsentText: "yes please"})
 	}
 	result, err := s.Import(context.Background(), all, "test", false)
 	if err != nil {

@@ -16,6 +16,12 @@ import (
 const (
 	WriteConfirm = "confirm" // the link that confirms a case
 	WriteErased  = "erased"  // the certificate of an erasure, to the address that it has deleted
+
+	WriteRemind   = "remind"   // the same link once more
+	WriteStaff    = "staff"    // what staff wrote in a case
+	WriteExtended = "extended" // that it takes longer, and why
+	WriteOutcome  = "outcome"  // how a case ended
+	WriteRefused  = "refused"  // that it is refused, why, and where to complain
 )
 
 // Correspondence is a mail from us to one person. It is a row first and a mail
@@ -30,7 +36,10 @@ type Correspondence struct {
 	Key     string // address key of the recipient; empty where nobody is on file
 	Created time.Time
 	Ended   time.Time
+	Code    int // the relay's
 	Words
+
+	holder string // whose key seals the words
 }
 
 // Words is what fills a mail; all of it is sealed. Each kind uses what it
@@ -102,17 +111,17 @@ func (s *Store) unseal(ctx context.Context, holder, sealed string, value any) (f
 	return true, nil
 }
 
-const correspondenceColumns = `id, kind, state, COALESCE(caseno, 0), COALESCE(inbound, 0), address, holder, sealed, created, ended`
+const correspondenceColumns = `id, kind, state, COALESCE(caseno, 0), COALESCE(inbound, 0), address, holder, sealed, created, ended, code`
 
 func (s *Store) scanCorrespondence(ctx context.Context, row scanner) (c Correspondence, err error) {
-	var holder, sealed string
+	var sealed string
 	var created int64
 	var ended sql.NullInt64
-	if err = row.Scan(&c.ID, &c.Kind, &c.State, &c.Case, &c.Inbound, &c.Key, &holder, &sealed, &created, &ended); err != nil {
+	if err = row.Scan(&c.ID, &c.Kind, &c.State, &c.Case, &c.Inbound, &c.Key, &c.holder, &sealed, &created, &ended, &c.Code); err != nil {
 		return c, err
 	}
 	c.Created, c.Ended = time.UnixMicro(created).UTC(), fromMicro(ended)
-	_, err = s.unseal(ctx, holder, sealed, &c.Words)
+	_, err = s.unseal(ctx, c.holder, sealed, &c.Words)
 	return c, err
 }
 
@@ -131,23 +140,50 @@ func (s *Store) EndCorrespondence(ctx context.Context, c Correspondence, state s
 	return s.inTx(ctx, "ending correspondence", func(t *tx) error {
 		n, err := t.exec(ctx, `UPDATE correspondence SET state = $2, ended = $3, code = $4 WHERE id = $1 AND state = 'waiting'`,
 			c.ID, state, t.now.UnixMicro(), code)
-		if err != nil || n == 0 || c.Case == 0 {
+		if err != nil || n == 0 {
 			return err
 		}
 		if c.Kind == WriteErased {
 			return t.certificateEnded(ctx, c.Case, state)
 		}
-		if state != "sent" {
-			return nil
-		}
-		if c.Kind != WriteConfirm {
-			return nil
-		}
-		if _, err := t.exec(ctx, `UPDATE privacy_case SET asked = asked + 1 WHERE id = $1`, c.Case); err != nil {
+		if err := t.keepSent(ctx, c); err != nil || c.Case == 0 {
 			return err
 		}
-		return t.note(ctx, c.Case, "asked", "", "", nil)
+		return t.letterEnded(ctx, c, state)
 	})
+}
+
+// keepSent keeps the words that were really sent, so that everybody can see
+// later what the person was told.
+func (t *tx) keepSent(ctx context.Context, c Correspondence) error {
+	sealed, err := t.seal(ctx, c.holder, c.Words)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE correspondence SET sealed = $2 WHERE id = $1`, c.ID, sealed)
+	return err
+}
+
+// letterEnded moves the case on: the first letter that left is its first
+// answer, and one that was refused is a thing for staff.
+func (t *tx) letterEnded(ctx context.Context, c Correspondence, state string) error {
+	if state == "rejected" {
+		return t.raise(ctx, AlarmCaseLetter, caseKey(c.Case))
+	}
+	if state != "sent" {
+		return nil
+	}
+	if err := t.firstAnswer(ctx, c.Case); err != nil {
+		return err
+	}
+	event := map[string]string{WriteConfirm: "asked", WriteRemind: "reminded"}[c.Kind]
+	if event == "" {
+		return nil
+	}
+	if _, err := t.exec(ctx, `UPDATE privacy_case SET asked = asked + 1 WHERE id = $1`, c.Case); err != nil {
+		return err
+	}
+	return t.note(ctx, c.Case, event, "", "", nil)
 }
 
 // note writes what happened to a case. staff names who did it, empty for heed

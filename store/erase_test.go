@@ -42,7 +42,8 @@ func haunt(t *testing.T, s *store.Store) int64 {
 	must(t, err)
 	for _, c := range all {
 		if c.Kind != consent.CaseErasure {
-			must(t, s.Resolve(ctx, c.ID, "wrote to Gespenst", false))
+			_, err := s.Resolve(ctx, c.ID, store.Resolution{Outcome: "wrote to Gespenst"})
+			must(t, err)
 			continue
 		}
 		token, err := s.ConfirmLink(c)

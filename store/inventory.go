@@ -54,7 +54,7 @@ var coded = []string{
 	"address key state", "person id subject address", "external_id person", "holding person",
 	"ledger address subject evidence hash", "chain hash", "annex seq holder", "barrier seq",
 	"campaign only_to", "delivery campaign address person", "claim campaign address", "retry campaign address",
-	"privacy_case id address", "inbound id digest address caseno ledger", "correspondence id caseno inbound address holder",
+	"privacy_case id address", "tray inbound", "inbound id digest address caseno ledger", "correspondence id caseno inbound address holder",
 	"mail_text inbound holder", "case_event caseno holder", "erasure caseno seq", "erasure_item caseno",
 	"mail_removal inbound caseno digest",
 }
@@ -70,10 +70,10 @@ var impersonal = []string{
 	"delivery state reason job token attempts code status claimed end_at returned changed", "claim token worker at", "retry due",
 	"job id queue kind state generation due campaign subject worker attempts note changed", "worker id place role capacity started beat",
 	"mailbox name lease_owner lease_until seen role trouble trouble_since noted read_validity read_uid",
-	"privacy_case kind state identity mailbox language received due confirm_until asked ended",
+	"privacy_case kind state identity mailbox language received due confirm_until asked ended via opened assignee first_due answered extended last_asked reminded",
 	"inbound mailbox validity uid received recorded kind outcome folder rules",
 	"correspondence kind state created ended code", "case_event id at kind staff",
-	"alarm id kind key raised cleared told", "policy_refusal id campaign at",
+	"alarm id kind key raised cleared quiet", "alarm_told alarm way says at", "tray received", "policy_refusal id campaign at",
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
 	"mail_removal mailbox received state changed",
 }
@@ -142,7 +142,11 @@ func eraseLetters(ctx context.Context, t *tx, e *erasure) (state, note string, e
 }
 
 func eraseMailTexts(ctx context.Context, t *tx, e *erasure) (state, note string, err error) {
-	return t.each(ctx, e.holders, e.begun, `DELETE FROM mail_text WHERE holder = $1 AND inbound IN (SELECT id FROM inbound WHERE recorded <= $2)`)
+	const texts = `holder = $1 AND inbound IN (SELECT id FROM inbound WHERE recorded <= $2)`
+	if _, _, err := t.each(ctx, e.holders, e.begun, `DELETE FROM tray WHERE inbound IN (SELECT inbound FROM mail_text WHERE `+texts+`)`); err != nil {
+		return "", "", err
+	}
+	return t.each(ctx, e.holders, e.begun, `DELETE FROM mail_text WHERE `+texts)
 }
 
 func eraseCases(ctx context.Context, t *tx, e *erasure) (state, note string, err error) {

@@ -188,7 +188,8 @@ func TestDeletionAndOptOutInOneMail(t *testing.T) {
 		if len(cases) != 1 {
 			t.Fatalf("%d cases", len(cases))
 		}
-		must(t, s.Resolve(ctx, cases[0].ID, "they changed their mind", true))
+		_, err = s.Resolve(ctx, cases[0].ID, store.Resolution{Outcome: "they changed their mind", Refused: true})
+		must(t, err)
 		e, err := s.Explain(ctx, "p0@example.com")
 		must(t, err)
 		if e.State.OnHold || e.State.Topics["product"] != "out" {

@@ -22,6 +22,28 @@ type Inbound struct {
 	MessageID string
 	Received  time.Time // INTERNALDATE
 	Request   consent.Request
+
+	Writer, Subject, Text string // as people read them; kept sealed where a person may have to
+	Letter                int64  // our letter that it answers; 0: none
+	Case                  int64  // our case that its subject names; 0: none
+
+	Via, By string // of what came by letter or telephone: how, and who wrote it down
+}
+
+// via is how a request came.
+func (m Inbound) via() string {
+	if m.Via == "" {
+		return "mail"
+	}
+	return m.Via
+}
+
+// holdVia is how the ledger knows of it.
+func (m Inbound) holdVia() consent.Via {
+	if m.Via == "" {
+		return consent.ViaMail
+	}
+	return consent.ViaStaff
 }
 
 // Filing says what was done with a mail and where it is to be moved.
@@ -102,7 +124,7 @@ func (t *tx) keepMail(ctx context.Context, m Inbound, f Filing, k kept) error {
 	if err != nil {
 		return fmt.Errorf("keeping a mail's outcome: %w", err)
 	}
-	return nil
+	return t.keepText(ctx, id, m, f, k)
 }
 
 // rules lists which rules fired; the words that fired them are personal, and
@@ -141,6 +163,10 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 		}
 		fallthrough
 	case consent.KindErasure, consent.KindAccess, consent.KindRectification, consent.KindComplaint, consent.KindGuardian, consent.KindReview:
+		if k, err = t.joined(ctx, m, who, known); err != nil || k.caseNo != 0 {
+			f.Outcome, f.Folder = "case", "Review"
+			break
+		}
 		f.Outcome, k, err = t.openCaseByMail(ctx, m, who, known)
 		if err == nil && known && alsoStops(m.Request) {
 			_, _, err = t.mailOptOut(ctx, m, who)
@@ -149,6 +175,9 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 		f.Folder = folderOf(m.Request.Kind)
 	default:
 		f.Outcome, f.Folder = "tray", "Review"
+		if k, err = t.joined(ctx, m, who, known); k.caseNo != 0 {
+			f.Outcome = "case"
+		}
 	}
 	if err != nil {
 		return f, err

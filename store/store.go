@@ -33,6 +33,7 @@ type Options struct {
 	Policy  consent.PolicyVersion
 	Limits  consent.Policy
 	Plan    Plan             // of erasures
+	Law     consent.Law      // by which the clocks of cases run
 	Now     func() time.Time // nil: time.Now
 }
 
@@ -48,6 +49,7 @@ type Store struct {
 	policy      consent.PolicyVersion
 	limits      consent.Policy
 	plan        Plan
+	law         consent.Law
 	now         func() time.Time
 
 	pokeMu sync.Mutex
@@ -61,7 +63,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, law: o.Law, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}

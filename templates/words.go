@@ -22,6 +22,7 @@ type words struct {
 	} `yaml:"date"`
 	Footer footerWords `yaml:"footer"`
 	Pages  pageWords   `yaml:"pages"`
+	Cases  caseWords   `yaml:"cases"`
 	Mails  mailWords   `yaml:"mails"`
 }
 

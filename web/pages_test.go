@@ -80,7 +80,7 @@ func TestBenHasOneButton(t *testing.T) {
 // erasure opens a case for Ann and gives it with the path of its link.
 func (b *bench) erasure() (store.Case, string) {
 	b.t.Helper()
-	id, err := b.s.OpenCase(context.Background(), consent.CaseErasure, "ann@example.com", "privacy")
+	id, err := b.s.OpenCase(context.Background(), store.Report{Kind: consent.CaseErasure, Email: "ann@example.com", Mailbox: "privacy"})
 	if err != nil {
 		b.t.Fatal(err)
 	}

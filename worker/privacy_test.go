@@ -28,7 +28,7 @@ func TestErasureTellsThePerson(t *testing.T) {
 	if _, err := b.store.Import(ctx, []store.Contact{{Email: "ann@example.org", Language: "de"}}, "", false); err != nil {
 		t.Fatal(err)
 	}
-	id, err := b.store.OpenCase(ctx, consent.CaseErasure, "ann@example.org", "desk")
+	id, err := b.store.OpenCase(ctx, store.Report{Kind: consent.CaseErasure, Email: "ann@example.org", Mailbox: "desk"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ import (
 type Sender struct {
 	Name, From, Domain, PostalAddress, ReturnPath string
 	Unsubscribe, Privacy                          string // mailbox addresses; empty: the feature is off
+	Authority                                     string // that hears complaints; may be empty
 }
 
 // Options are what a worker needs.

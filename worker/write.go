@@ -16,6 +16,8 @@ import (
 type letter struct {
 	to, subject, text string
 	inReplyTo         string // Message-ID of the mail that it answers, or empty
+	replyTo           string // where an answer to it goes; empty: to the sender
+	byHand            bool   // a person wrote it, so that it is no automatic answer
 }
 
 // write sends what heed has to say to one person. What is no longer wanted
@@ -39,6 +41,7 @@ func (w *Worker) write(ctx context.Context, j store.Job) error {
 			return err
 		}
 		w.Log.Info("letter_done", "kind", c.Kind, "outcome", state, "code", code)
+		c = w.kept(c, l)
 	}
 	if err := w.Store.EndCorrespondence(ctx, c, state, code); err != nil {
 		return err
@@ -59,6 +62,9 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 		l.subject, l.text, wanted, err = w.confirm(ctx, c, p)
 	case store.WriteErased:
 		l.subject, l.text, wanted, err = w.certificate(ctx, c)
+	case store.WriteRemind, store.WriteStaff, store.WriteExtended, store.WriteOutcome, store.WriteRefused:
+		l, wanted, err = w.caseLetter(ctx, c, p)
+		l.to, l.inReplyTo = p.Email, c.InReplyTo
 	default:
 		err = fmt.Errorf("no letter is called %q; a newer heed made it", c.Kind)
 	}
@@ -96,12 +102,17 @@ func (w *Worker) confirm(ctx context.Context, c store.Correspondence, p store.Pe
 }
 
 // deliver hands a letter to the relay. It carries the null return path and says
-// that a machine wrote it (RFC 3834 §3.3, §5). The state is sent or rejected;
+// that a machine wrote it (RFC 3834 §3.3, §5), unless a person did. The state is sent or rejected;
 // an error means that it is to be tried again.
 func (w *Worker) deliver(ctx context.Context, id string, l letter) (state string, code int, err error) {
 	headers := mailer.Headers{From: mailer.Address{Name: w.Sender.Name, Addr: w.Sender.From}, To: mailer.Address{Addr: l.to},
-		Subject: l.subject, Date: w.Now(), MessageID: id + "@" + w.Sender.Domain,
-		Extra: []mailer.Header{{Name: "Auto-Submitted", Value: "auto-replied"}}}
+		Subject: l.subject, Date: w.Now(), MessageID: id + "@" + w.Sender.Domain}
+	if !l.byHand {
+		headers.Extra = append(headers.Extra, mailer.Header{Name: "Auto-Submitted", Value: "auto-replied"})
+	}
+	if l.replyTo != "" {
+		headers.ReplyTo = mailer.Address{Addr: l.replyTo}
+	}
 	if l.inReplyTo != "" { // RFC 3834 §3.1.5
 		headers.Extra = append(headers.Extra, mailer.Header{Name: "In-Reply-To", Value: l.inReplyTo}, mailer.Header{Name: "References", Value: l.inReplyTo})
 	}

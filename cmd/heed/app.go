@@ -53,7 +53,8 @@ func (a *app) store() (*store.Store, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, hinted(fmt.Errorf("making the data folder: %w", err), "HEED_DATA must name a folder that this user can write")
 	}
-	s, err := store.Open(a.ctx, store.Options{URL: patient(c.DatabaseURL), Keys: c.keys(), Journal: c.journal(), Policy: policy, Limits: c.limits(), Plan: c.plan()})
+	s, err := store.Open(a.ctx, store.Options{URL: patient(c.DatabaseURL), Keys: c.keys(), Journal: c.journal(), Policy: policy,
+		Limits: c.limits(), Plan: c.plan(), Law: c.Law.law()})
 	if err != nil {
 		return nil, explainOpen(err)
 	}

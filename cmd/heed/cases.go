@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +13,13 @@ import (
 type caseCommand struct {
 	List    caseListCommand    `cmd:"" help:"List the open cases, those that are due first."`
 	Open    caseOpenCommand    `cmd:"" help:"Open a case by hand, for a wish that came by letter or telephone."`
-	Show    caseShowCommand    `cmd:"" help:"Show one case."`
-	Resolve caseResolveCommand `cmd:"" help:"End a case by your decision."`
+	Show    caseShowCommand    `cmd:"" help:"Show one case with its whole correspondence, and what to do next."`
+	Assign  caseAssignCommand  `cmd:"" help:"Say who works on a case."`
+	Note    caseNoteCommand    `cmd:"" help:"Keep something that staff want to remember of a case."`
+	Answer  caseAnswerCommand  `cmd:"" help:"Write to the person of a case, at the address on file."`
+	Confirm caseConfirmCommand `cmd:"" help:"Record that you know who asks, for a person who cannot click."`
+	Extend  caseExtendCommand  `cmd:"" help:"Put off the day by which a case is answered, and tell the person why."`
+	Resolve caseResolveCommand `cmd:"" help:"End a case by your decision, and tell the person."`
 
 	Certificate caseCertificateCommand `cmd:"" help:"Show what an erasure deleted, what stays and why."`
 }
@@ -33,42 +37,77 @@ type caseView struct {
 	Language string     `json:"language,omitempty"`
 	Ended    *time.Time `json:"ended,omitempty"`
 	Outcome  string     `json:"outcome,omitempty"`
+	Via      string     `json:"via"`
+	Assignee string     `json:"assignee,omitempty"`
+	FirstDue *time.Time `json:"first_due,omitempty"`
+	Answered *time.Time `json:"answered,omitempty"`
+	Extended *time.Time `json:"extended,omitempty"`
+	Overdue  bool       `json:"overdue"`
 }
 
 func viewCase(c store.Case) caseView {
-	v := caseView{ID: decimal(c.ID), Kind: string(c.Kind), State: string(c.State), Identity: string(c.Identity), Email: c.Email,
-		Mailbox: c.Mailbox, Received: c.Received, Due: c.Due, Language: c.Language, Outcome: c.Outcome}
-	if !c.Ended.IsZero() {
-		v.Ended = &c.Ended
-	}
-	return v
+	return caseView{ID: decimal(c.ID), Kind: string(c.Kind), State: string(c.State), Identity: string(c.Identity), Email: c.Email,
+		Mailbox: c.Mailbox, Received: c.Received, Due: c.Due, Language: c.Language, Outcome: printable(c.Outcome), Via: c.Via, Assignee: c.Assignee,
+		Ended: orNil(c.Ended), FirstDue: orNil(c.FirstDue), Answered: orNil(c.Answered), Extended: orNil(c.Extended), Overdue: overdue(c)}
 }
+
+func orNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func overdue(c store.Case) bool { return c.Ended.IsZero() && time.Now().After(c.Due) }
 
 func (a *app) showCase(c store.Case) error {
 	return a.show(viewCase(c), func() {
-		a.say("%6d  %-13s %-9s %-9s due %s  %s", c.ID, c.Kind, c.State, c.Identity, c.Due.Format(time.DateOnly), c.Email)
+		mark := "due " + c.Due.Format(time.DateOnly)
+		if overdue(c) {
+			mark = "OVERDUE since " + c.Due.Format(time.DateOnly)
+		}
+		a.say("%6d  %-13s %-9s %-9s %s  %s%s", c.ID, c.Kind, c.State, c.Identity, mark, c.Email, assigned(c))
 	})
 }
 
+func assigned(c store.Case) string {
+	if c.Assignee == "" {
+		return ""
+	}
+	return "  (" + c.Assignee + ")"
+}
+
 type caseListCommand struct {
-	All bool `help:"The ended ones too."`
+	All     bool   `help:"The ended ones too."`
+	Kind    string `help:"Only of this kind." placeholder:"KIND"`
+	State   string `help:"Only in this state: open, waiting, confirmed, done or refused." placeholder:"STATE"`
+	Mine    string `help:"Only those that NAME works on." placeholder:"NAME"`
+	Overdue bool   `help:"Only those whose day is past."`
 	output
 }
 
 // Help shows an example.
-func (caseListCommand) Help() string { return "Example: heed case list --json" }
+func (caseListCommand) Help() string {
+	return "Example: heed case list --json\nExample: heed case list --kind complaint --mine ann"
+}
 
 // Run lists the cases, one a line.
 func (c *caseListCommand) Run(a *app) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	s, err := a.store()
 	if err != nil {
 		return err
 	}
-	all, err := s.Cases(a.ctx, !c.All)
+	all, err := s.Cases(a.ctx, !c.All && !slices.Contains(endedStates(), c.State))
 	if err != nil {
 		return err
 	}
 	for _, one := range all {
+		if !c.wants(one) {
+			continue
+		}
 		if err := a.showCase(one); err != nil {
 			return err
 		}
@@ -76,32 +115,83 @@ func (c *caseListCommand) Run(a *app) error {
 	return nil
 }
 
-func caseKinds() []string {
-	return []string{string(consent.CaseErasure), string(consent.CaseAccess), string(consent.CaseRectification), string(consent.CaseObjection),
-		string(consent.CaseComplaint), string(consent.CaseGuardian), string(consent.CaseReview)}
+func endedStates() []string { return []string{string(consent.CaseDone), string(consent.CaseRefused)} }
+
+func (c *caseListCommand) check() error {
+	states := append([]string{string(consent.CaseOpen), string(consent.CaseWaiting), string(consent.CaseConfirmed)}, endedStates()...)
+	if err := oneOf("kind", c.Kind, caseKinds()); c.Kind != "" && err != nil {
+		return err
+	}
+	if err := oneOf("state", c.State, states); c.State != "" && err != nil {
+		return err
+	}
+	return nil
 }
 
+func (c *caseListCommand) wants(one store.Case) bool {
+	return (c.Kind == "" || c.Kind == string(one.Kind)) && (c.State == "" || c.State == string(one.State)) &&
+		(c.Mine == "" || strings.EqualFold(c.Mine, one.Assignee)) && (!c.Overdue || overdue(one))
+}
+
+func caseKinds() []string {
+	var kinds []string
+	for _, kind := range consent.CaseKinds() {
+		kinds = append(kinds, string(kind))
+	}
+	return kinds
+}
+
+// oneOf refuses a word that is not among those that are known.
+func oneOf(what, word string, known []string) error {
+	if slices.Contains(known, word) {
+		return nil
+	}
+	hint := what + "s are " + strings.Join(known, ", ")
+	if near := nearest(word, known); near != "" {
+		hint += "; did you mean " + near + "?"
+	}
+	return problem{exitUsage, fmt.Errorf("the %s %q is unknown", what, word), hint}
+}
+
+// ways are how a request can come beside mail.
+func ways() []string { return []string{"letter", "telephone", "person", "other"} }
+
 type caseOpenCommand struct {
-	Kind    string `arg:"" help:"erasure, access, rectification, objection, complaint, guardian or review."`
-	Address string `arg:"" help:"E-mail address of the person."`
+	Kind     string `arg:"" help:"erasure, access, rectification, objection, complaint, guardian or review."`
+	Address  string `arg:"" help:"E-mail address of the person."`
+	Received string `help:"When it came, from which its clock runs; now where it is left out." placeholder:"DATE"`
+	Via      string `help:"How it came: letter, telephone, person or other." placeholder:"WAY" default:"other"`
+	Note     string `help:"What the person said." placeholder:"TEXT"`
+	byFlag
 	output
 }
 
 // Help tells the consequence and shows an example.
 func (caseOpenCommand) Help() string {
-	return "The person is on hold from now on: no marketing, no sharing. For an erasure a confirmation link is mailed to the address on file.\n\nExample: heed case open erasure ann@example.com"
+	return "The person is on hold from now on: no marketing, no sharing. For an erasure a confirmation link is mailed to the address on file. The time to answer counts from the day on which the request came.\n\n" +
+		"Example: heed case open erasure ann@example.com --received 2026-11-20 --via letter"
 }
 
 // Run opens the case.
 func (c *caseOpenCommand) Run(a *app) error {
-	if !slices.Contains(caseKinds(), c.Kind) {
-		return problem{exitUsage, fmt.Errorf("the kind %q is unknown", c.Kind), "kinds are " + strings.Join(caseKinds(), ", ")}
+	if err := oneOf("kind", c.Kind, caseKinds()); err != nil {
+		return err
 	}
-	s, err := a.store()
+	if err := oneOf("way", c.Via, ways()); err != nil {
+		return err
+	}
+	conf, s, err := a.both()
 	if err != nil {
 		return err
 	}
-	id, err := s.OpenCase(a.ctx, consent.CaseKind(c.Kind), c.Address, "desk")
+	r := store.Report{Kind: consent.CaseKind(c.Kind), Email: c.Address, Mailbox: "desk", Via: c.Via, Note: c.Note}
+	if r.Received, err = receivedOn(c.Received, conf.Law.law().Zone, time.Now()); err != nil {
+		return err
+	}
+	if r.By, err = c.staff(a); err != nil {
+		return err
+	}
+	id, err := s.OpenCase(a.ctx, r)
 	if err != nil {
 		return err
 	}
@@ -112,63 +202,24 @@ func (c *caseOpenCommand) Run(a *app) error {
 	return a.showCase(opened)
 }
 
-type caseShowCommand struct {
-	ID string `arg:"" help:"Number of the case."`
-	output
-}
-
-// Help shows an example.
-func (caseShowCommand) Help() string { return "Example: heed case show 3" }
-
-// Run shows the case.
-func (c *caseShowCommand) Run(a *app) error {
-	id, err := number(c.ID, "case")
+// receivedOn reads the day on which something came: a date of the operator's
+// zone, or a moment.
+func receivedOn(text string, zone *time.Location, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return err
+		t, err = time.ParseInLocation(time.DateOnly, text, zone)
 	}
-	s, err := a.store()
 	if err != nil {
-		return err
+		return t, problem{exitUsage, fmt.Errorf("%q is no date", text), "write 2026-11-20, or 2026-11-20T09:30:00Z"}
 	}
-	one, err := s.Case(a.ctx, id)
-	if err != nil {
-		return err
+	if t.After(now) {
+		return t, problem{exitUsage, fmt.Errorf("%s lies in the future", text), "it is the day on which the request came"}
 	}
-	return a.showCase(one)
-}
-
-type caseResolveCommand struct {
-	ID      string `arg:"" help:"Number of the case."`
-	Outcome string `help:"What was done, in a sentence." placeholder:"TEXT" default:"resolved by staff"`
-	Refused bool   `help:"The request is refused; say why in --outcome."`
-	output
-}
-
-// Help tells the consequence and shows an example.
-func (caseResolveCommand) Help() string {
-	return "With the last open case of a person the hold on them ends. Opt-outs stay.\n\nExample: heed case resolve 3 --outcome \"sent the data by post\""
-}
-
-// Run ends the case.
-func (c *caseResolveCommand) Run(a *app) error {
-	id, err := number(c.ID, "case")
-	if err != nil {
-		return err
+	if now.Sub(t) > 10*366*24*time.Hour {
+		return t, problem{exitUsage, fmt.Errorf("%s is more than ten years ago", text), "it is the day on which the request came"}
 	}
-	if c.Outcome == "erased" {
-		return problem{exitRefused, errors.New("an erasure is done by the confirmed request itself, not by a word"),
-			"the person confirms by the link in the mail; heed serve then erases"}
-	}
-	s, err := a.store()
-	if err != nil {
-		return err
-	}
-	if err := s.Resolve(a.ctx, id, c.Outcome, c.Refused); err != nil {
-		return err
-	}
-	one, err := s.Case(a.ctx, id)
-	if err != nil {
-		return err
-	}
-	return a.showCase(one)
+	return t.UTC(), nil
 }

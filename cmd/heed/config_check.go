@@ -22,6 +22,7 @@ func (c *config) check() []error {
 	if on := c.value("METRICS_LISTEN"); on != "" {
 		problems = append(problems, checkListen("METRICS_LISTEN", on))
 	}
+	problems = append(problems, c.Law.check()...)
 	problems = append(problems, checkNamed("topic", c.Topics)...)
 	problems = append(problems, checkNamed("service", c.Services)...)
 	problems = append(problems, c.checkErasure()...)

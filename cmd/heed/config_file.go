@@ -35,6 +35,7 @@ type fileConfig struct {
 	Mailbox  []mailboxConfig `toml:"mailbox" json:"mailbox"`
 	Delivery deliveryConfig  `toml:"delivery" json:"delivery"`
 	Backup   []backupConfig  `toml:"backup" json:"backup"`
+	Law      lawConfig       `toml:"law" json:"law"`
 }
 
 type senderConfig struct {

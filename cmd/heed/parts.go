@@ -79,7 +79,7 @@ func (p *process) newWorker() (*worker.Worker, error) {
 func (p *process) workerOptions(relay mailer.Relay, signer *mailer.Signer) worker.Options {
 	c := p.c
 	sender := worker.Sender{Name: c.Sender.Name, From: c.Sender.From, Domain: c.domain(), PostalAddress: c.Sender.PostalAddress,
-		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy)}
+		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy), Authority: c.Law.Authority}
 	return worker.Options{Store: p.s, Redis: p.redis, Relay: relay, Signer: signer, Sender: sender, PublicURL: p.public,
 		Connections: c.Connections, Rate: c.Rate, RetryFirst: c.RetryFirst, Log: p.log, Registry: p.registry}
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"mime/quotedprintable"
 	"os"
 	"strconv"
 	"strings"
@@ -26,7 +29,7 @@ func TestScripts(t *testing.T) {
 		Dir:   "testdata/script",
 		Setup: bareEnvironment,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "relay": startRelay, "delivered": delivered, "waitfor": waitFor, "many": many,
+			"code": code, "relay": startRelay, "delivered": delivered, "waitfor": waitFor, "many": many, "relayed": relayed,
 		},
 	})
 }
@@ -107,6 +110,28 @@ func delivered(ts *testscript.TestScript, _ bool, args []string) {
 	if got != want {
 		ts.Fatalf("the relay took %d messages, want %d", got, want)
 	}
+}
+
+// relayed waits for the Nth message to an address and writes it to a file,
+// with its text as one reads it: relayed N ADDRESS FILE.
+func relayed(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		n := 0
+		for _, r := range (*ts.Value(relayKey{}).(**mailertest.Sink)).Records() {
+			if r.To != args[1] {
+				continue
+			}
+			if n++; n == want {
+				text, err := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(r.Data)))
+				ts.Check(err)
+				ts.Check(os.WriteFile(ts.MkAbs(args[2]), text, 0o600))
+				return
+			}
+		}
+	}
+	ts.Fatalf("%s never got %d messages", args[1], want)
 }
 
 // waitFor waits until a file holds a text: waitfor FILE TEXT.

@@ -56,6 +56,9 @@ func (v voice) fail(err error) int {
 		return exitDone
 	}
 	p := problem{code: exitFailed, err: err}
+	if errors.Is(err, store.ErrRefused) {
+		p.code = exitRefused
+	}
 	var known problem
 	if errors.As(err, &known) {
 		p.code, p.hint = known.code, known.hint

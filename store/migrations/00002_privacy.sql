@@ -8,7 +8,9 @@
 -- of its holder, so that erasing the key leaves nothing to be read.
 CREATE TABLE correspondence (
     id      BIGINT PRIMARY KEY,
-    kind    TEXT NOT NULL CHECK (kind IN ('confirm', 'erased')),
+    kind    TEXT NOT NULL CHECK (kind IN (
+                'remind', 'staff', 'extended', 'outcome', 'refused',
+                'confirm', 'erased')),
     state   TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'rejected', 'dropped')),
     caseno  BIGINT,
     inbound BIGINT,
@@ -54,7 +56,7 @@ CREATE TABLE alarm (
     key     TEXT NOT NULL,
     raised  BIGINT NOT NULL,
     cleared BIGINT,
-    told    BIGINT
+    quiet   INTEGER NOT NULL DEFAULT 0 CHECK (quiet IN (0, 1))
 );
 CREATE UNIQUE INDEX alarm_open ON alarm (kind, key) WHERE cleared IS NULL;
 
@@ -107,6 +109,36 @@ CREATE TABLE mail_removal (
     changed  BIGINT NOT NULL
 );
 CREATE INDEX mail_removal_due ON mail_removal (mailbox) WHERE state = 'due';
+
+-- Which way heard last of an alarm, and that it is over. quiet alarms are over
+-- because a more urgent one took their place.
+CREATE TABLE alarm_told (
+    alarm BIGINT NOT NULL REFERENCES alarm (id),
+    way   TEXT NOT NULL CHECK (way IN ('webhook', 'mail')),
+    says  TEXT NOT NULL CHECK (says IN ('raised', 'over')),
+    at    BIGINT NOT NULL,
+    PRIMARY KEY (alarm, way, says)
+);
+
+-- A case has a desk: who works on it, how it came, its clock.
+ALTER TABLE privacy_case ADD COLUMN via TEXT NOT NULL DEFAULT 'mail' CHECK (via IN ('mail', 'page', 'api', 'letter', 'telephone', 'person', 'other'));
+ALTER TABLE privacy_case ADD COLUMN opened BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE privacy_case ADD COLUMN assignee TEXT NOT NULL DEFAULT '';
+ALTER TABLE privacy_case ADD COLUMN first_due BIGINT;
+ALTER TABLE privacy_case ADD COLUMN answered BIGINT;
+ALTER TABLE privacy_case ADD COLUMN extended BIGINT;
+ALTER TABLE privacy_case ADD COLUMN last_asked BIGINT;
+ALTER TABLE privacy_case ADD COLUMN reminded INTEGER NOT NULL DEFAULT 0 CHECK (reminded BETWEEN 0 AND 2);
+UPDATE privacy_case SET opened = received;
+CREATE INDEX case_open ON privacy_case (due) WHERE ended IS NULL;
+
+-- Mail that asks for nothing: no clock, no hold, no case, until somebody clears
+-- it or makes a case of it.
+CREATE TABLE tray (
+    inbound  BIGINT PRIMARY KEY,
+    received BIGINT NOT NULL
+);
+INSERT INTO tray (inbound, received) SELECT id, received FROM inbound WHERE outcome = 'tray';
 
 -- Jobs know new kinds. SQLite cannot change a CHECK, so that the table is made
 -- anew; questions that were still to be mailed become correspondence.
@@ -162,6 +194,18 @@ DROP TABLE policy_refusal;
 DROP TABLE mail_removal;
 DROP TABLE erasure_item;
 DROP TABLE erasure;
+
+DROP TABLE tray;
+DROP INDEX case_open;
+ALTER TABLE privacy_case DROP COLUMN reminded;
+ALTER TABLE privacy_case DROP COLUMN last_asked;
+ALTER TABLE privacy_case DROP COLUMN extended;
+ALTER TABLE privacy_case DROP COLUMN answered;
+ALTER TABLE privacy_case DROP COLUMN first_due;
+ALTER TABLE privacy_case DROP COLUMN assignee;
+ALTER TABLE privacy_case DROP COLUMN opened;
+ALTER TABLE privacy_case DROP COLUMN via;
+DROP TABLE alarm_told;
 DROP TABLE alarm;
 DROP TABLE case_event;
 DROP TABLE mail_text;
