@@ -257,7 +257,9 @@ func TestDovecotAmongOthers(t *testing.T) {
 		poller.Owner = owner
 		run(t, poller)
 	}
+	meddled := make(chan struct{})
 	go func() {
+		defer close(meddled)
 		for range 10 {
 			flag := imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagSeen, imap.FlagDeleted}}
 			_ = c.Store(imap.SeqSet{{Start: 1, Stop: 0}}, &flag, nil).Close()
@@ -265,13 +267,16 @@ func TestDovecotAmongOthers(t *testing.T) {
 			_ = c.Noop().Wait()
 		}
 	}()
-	p.has("INBOX", 0)
-	moved, err := p.Messages(p.user, "Sorted")
-	if err != nil {
-		t.Fatal(err)
+	count := func(folder string) int {
+		mails, err := p.Messages(p.user, folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(mails)
 	}
-	p.has("Processed", n-len(moved))
-	t.Logf("%d were moved by the mail program before heed had them", len(moved))
+	eventually(t, "every mail in a folder", func() bool { return count("INBOX") == 0 && count("Processed")+count("Sorted") == n })
+	<-meddled
+	t.Logf("%d were moved by the mail program before heed had them", count("Sorted"))
 	for i := range n {
 		explained, err := p.s.Explain(t.Context(), fmt.Sprintf("reader%d@example.org", i))
 		if err != nil || len(explained.Ledger) > 1 {
