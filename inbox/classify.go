@@ -21,6 +21,7 @@ type Ours struct {
 	Addresses []string       // that we write from and read at, normalised
 	Domain    string         // of our Message-IDs: <CAMPAIGN.KEY@Domain>
 	Topics    map[string]int // the names of topics as people know them, and their numbers
+	Trusted   string         // the mail server whose Authentication-Results count; empty: none
 }
 
 // Read says what a raw mail is, or asks for. It is pure: the same bytes give

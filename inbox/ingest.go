@@ -116,7 +116,8 @@ func (v *visits) take(ctx context.Context, c *connection, e envelope) error {
 		v.left[e.uid] = true
 		return nil
 	}
-	filing, err := v.record(ctx, e, raw, request)
+	once := v.prove(raw, e, &request)
+	filing, err := v.record(ctx, e, raw, request, once)
 	if err != nil {
 		return v.fail(ctx, e, err)
 	}
@@ -159,21 +160,48 @@ func isClear(r consent.Request) bool {
 	return r.Sure >= 0.8
 }
 
-// record hands the mail to the store, which gives it its one outcome.
-func (v *visits) record(ctx context.Context, e envelope, raw []byte, request consent.Request) (store.Filing, error) {
-	arrived := e.arrived
-	if arrived.IsZero() {
-		arrived = v.now()
+// prove looks for a proof of who wrote a request. A sealed link needs none, and
+// other mail is not worth the look-up.
+func (v *visits) prove(raw []byte, e envelope, r *consent.Request) (once string) {
+	if r.Link != nil || !proves(r.Kind) {
+		return ""
 	}
+	p := Prove(raw, v.arrival(e), v.Ours, v.Keys)
+	r.Authenticated = p.Authenticated
+	r.Evidence = append(r.Evidence, p.Evidence...)
+	return p.Once
+}
+
+// proves tells which kinds of mail are a person's wish.
+func proves(kind consent.Kind) bool {
+	switch kind {
+	case consent.KindUnsubscribe, consent.KindPreference, consent.KindObjection, consent.KindErasure, consent.KindAccess,
+		consent.KindRectification, consent.KindComplaint, consent.KindGuardian:
+		return true
+	}
+	return false
+}
+
+// arrival is when the mail came; a server that does not say is answered for.
+func (v *visits) arrival(e envelope) time.Time {
+	if e.arrived.IsZero() {
+		return v.now()
+	}
+	return e.arrived
+}
+
+// record hands the mail to the store, which gives it its one outcome.
+func (v *visits) record(ctx context.Context, e envelope, raw []byte, request consent.Request, once string) (store.Filing, error) {
+	arrived := v.arrival(e)
 	m := store.Inbound{Mailbox: v.name, Role: v.Mailbox.Role, Validity: int64(v.validity), UID: int64(e.uid), Digest: digest(raw, e.size),
-		Received: arrived.UTC(), Request: request}
+		Received: arrived.UTC(), Request: request, Once: once}
 	v.describe(&m, raw)
 	filing, err := v.Store.RecordMail(ctx, m)
 	if err != nil {
 		return filing, err
 	}
 	v.log().Info("mail_recorded", "role", v.Mailbox.Role, "uid", uint32(e.uid), "kind", request.Kind,
-		"outcome", filing.Outcome, "folder", filing.Folder, "duplicate", filing.Duplicate)
+		"outcome", filing.Outcome, "folder", filing.Folder, "duplicate", filing.Duplicate, "authenticated", request.Authenticated)
 	if filing.Duplicate {
 		return filing, nil
 	}

@@ -204,6 +204,17 @@ func (m Mail) From() string {
 	return address
 }
 
+// Written is when a mail says that it was written; zero where it does not say.
+func Written(raw []byte) time.Time {
+	m := Mail{}
+	m.readHeader(raw)
+	at, err := mail.ParseDate(m.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
 func decodeHeader(value string) string {
 	words := mime.WordDecoder{CharsetReader: charset.NewReaderLabel}
 	decoded, err := words.DecodeHeader(value)

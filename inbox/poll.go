@@ -39,6 +39,7 @@ type Poller struct {
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: slog.Default()
 	TLS     *tls.Config      // nil: the system's roots
+	Keys    *Keys            // nil: signatures are not verified
 
 	Read      func(role string, kind consent.Kind)   // called for every mail recorded first; may be nil
 	Effective func(role string, after time.Duration) // from INTERNALDATE to the commit of an opt-out; may be nil

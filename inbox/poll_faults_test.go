@@ -188,7 +188,7 @@ func TestPollerAfterACrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.record(t.Context(), found[0], raw, Read(raw, RoleUnsubscribe, s.Keys().Links, Ours{})); err != nil {
+	if _, err := v.record(t.Context(), found[0], raw, Read(raw, RoleUnsubscribe, s.Keys().Links, Ours{}), ""); err != nil {
 		t.Fatal(err)
 	}
 	c.close() // and here it died

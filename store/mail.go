@@ -22,6 +22,7 @@ type Inbound struct {
 	MessageID string
 	Received  time.Time // INTERNALDATE
 	Request   consent.Request
+	Once      string // names what the mail proves its writer by; see firstTime
 
 	Writer, Subject, Text string // as people read them; kept sealed where a person may have to
 	Letter                int64  // our letter that it answers; 0: none
@@ -64,6 +65,9 @@ func (s *Store) RecordMail(ctx context.Context, m Inbound) (Filing, error) {
 		known, found, err := t.knownMail(ctx, m)
 		if err != nil || found {
 			f = known
+			return err
+		}
+		if err := t.firstTime(ctx, &m); err != nil {
 			return err
 		}
 		f, err = t.actOn(ctx, m)

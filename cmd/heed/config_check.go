@@ -15,7 +15,7 @@ import (
 
 // check finds what is wrong without looking at other files or servers.
 func (c *config) check() []error {
-	problems := []error{checkListen("LISTEN", c.Listen), c.checkLogFormat(), c.checkDatabase(), c.checkRelay(), c.checkSender()}
+	problems := []error{checkListen("LISTEN", c.Listen), c.checkLogFormat(), c.checkDatabase(), c.checkRelay(), c.checkSender(), c.Inbox.check()}
 	if c.PublicURL != "" {
 		problems = append(problems, checkPublicURL(c.PublicURL))
 	}

@@ -33,6 +33,7 @@ type fileConfig struct {
 	Services []namedConfig   `toml:"service" json:"service"`
 	Policy   policyConfig    `toml:"policy" json:"policy"`
 	Mailbox  []mailboxConfig `toml:"mailbox" json:"mailbox"`
+	Inbox    inboxConfig     `toml:"inbox" json:"inbox"`
 	Delivery deliveryConfig  `toml:"delivery" json:"delivery"`
 	Backup   []backupConfig  `toml:"backup" json:"backup"`
 	Law      lawConfig       `toml:"law" json:"law"`
@@ -79,6 +80,12 @@ type oauthConfig struct {
 	ClientSecretFile string `toml:"client_secret_file" json:"client_secret_file"`
 	RefreshTokenFile string `toml:"refresh_token_file" json:"refresh_token_file"`
 	Scope            string `toml:"scope" json:"scope"`
+}
+
+// inboxConfig says how a mail proves who wrote it.
+type inboxConfig struct {
+	VerifyDKIM        *bool  `toml:"verify_dkim" json:"verify_dkim"` // true where absent
+	TrustedAuthservID string `toml:"trusted_authserv_id" json:"trusted_authserv_id"`
 }
 
 type deliveryConfig struct {

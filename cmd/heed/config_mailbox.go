@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strings"
 
 	"heed/inbox"
 )
@@ -53,6 +55,22 @@ func (c *config) mailboxOf(box mailboxConfig) inbox.Mailbox {
 	return inbox.Mailbox{Role: box.Role, Address: box.Address, URL: box.URL, PasswordFile: c.relative(box.PasswordFile), Auth: box.Auth,
 		OAuth: inbox.OAuth{TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecretFile: c.relative(o.ClientSecretFile),
 			RefreshTokenFile: c.relative(o.RefreshTokenFile), Scope: o.Scope}}
+}
+
+// keys look public keys up, unless verify_dkim is false.
+func (i inboxConfig) keys() *inbox.Keys {
+	if i.VerifyDKIM != nil && !*i.VerifyDKIM {
+		return nil
+	}
+	return &inbox.Keys{Lookup: net.DefaultResolver.LookupTXT}
+}
+
+// check refuses what no mail server calls itself.
+func (i inboxConfig) check() error {
+	if strings.ContainsAny(i.TrustedAuthservID, " ;@\"()") {
+		return fmt.Errorf("inbox.trusted_authserv_id is %q, but must be the name that your mail server writes first into Authentication-Results, such as mx.example.com", i.TrustedAuthservID)
+	}
+	return nil
 }
 
 // checkPasswords looks at the secrets of the mailboxes. They are read again

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -19,6 +20,7 @@ type mailCommand struct {
 }
 
 type mailReadCommand struct {
+	DKIM    bool     `name:"dkim" help:"Look public keys up and verify signatures, as of now; without it nothing is asked of the network."`
 	Mailbox string   `help:"Role of the mailbox that it came to: unsubscribe, privacy, bounces, abuse or reply." default:"unsubscribe" placeholder:"ROLE"`
 	Files   []string `arg:"" help:"Mails in RFC 5322 form."`
 	output
@@ -60,6 +62,9 @@ func (c *mailReadCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if c.DKIM {
+		r.keys = &inbox.Keys{Lookup: net.DefaultResolver.LookupTXT}
+	}
 	out := bufio.NewWriterSize(a.out, 64<<10)
 	talk := voice{out: out, err: a.err, json: a.json}
 	err = r.each(c.Files, func(v mailView) error {
@@ -98,6 +103,7 @@ type mailReader struct {
 	ring   consent.Keyring
 	ours   inbox.Ours
 	topics map[int]string // ids by number
+	keys   *inbox.Keys    // nil: no look-ups
 }
 
 // mailReader makes one; without a database it knows no links, and mails are
@@ -137,6 +143,7 @@ func (m mailReader) read(file string) (v mailView) {
 		return unreadable(v, err.Error())
 	}
 	r := inbox.Read(raw, m.role, m.ring, m.ours)
+	r.Evidence = append(r.Evidence, m.proof(raw)...)
 	v.Class, v.Classes, v.Language, v.Sure = string(r.Kind), []string{string(r.Kind)}, r.Language, r.Sure
 	for _, also := range r.Also {
 		v.Classes = append(v.Classes, string(also))
@@ -151,6 +158,15 @@ func (m mailReader) read(file string) (v mailView) {
 		}
 	}
 	return v
+}
+
+// proof says who wrote the mail, where it proves that. When it came is not
+// known, and taken from its own date.
+func (m mailReader) proof(raw []byte) []consent.Evidence {
+	if m.keys == nil && m.ours.Trusted == "" {
+		return nil
+	}
+	return inbox.Prove(raw, inbox.Written(raw), m.ours, m.keys).Evidence
 }
 
 func unreadable(v mailView, why string) mailView {
@@ -185,7 +201,7 @@ func reasons(all []consent.Evidence) string {
 
 // ours says how our own mail is told from other people's.
 func (c *config) ours(topics map[string]int) inbox.Ours {
-	o := inbox.Ours{Domain: c.domain(), Topics: topics}
+	o := inbox.Ours{Domain: c.domain(), Topics: topics, Trusted: c.Inbox.TrustedAuthservID}
 	for _, address := range append([]string{c.Sender.From, c.Sender.ReturnPath}, mailboxAddresses(c.Mailbox)...) {
 		if normal, err := consent.Normalize(address); err == nil && !slices.Contains(o.Addresses, normal) {
 			o.Addresses = append(o.Addresses, normal)

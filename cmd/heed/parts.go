@@ -96,11 +96,12 @@ func (p *process) pollers() (parts []part, err error) {
 	}
 	owner := p.owner()
 	var figures inbox.Figures
+	keys := p.c.Inbox.keys()
 	for _, box := range p.c.Mailbox {
 		if box.URL == "" {
 			continue
 		}
-		poller := &inbox.Poller{Store: p.s, Ours: ours, Owner: owner, Poll: p.c.Poll, Log: p.log,
+		poller := &inbox.Poller{Store: p.s, Ours: ours, Owner: owner, Poll: p.c.Poll, Log: p.log, Keys: keys,
 			Mailbox:   p.c.mailboxOf(box),
 			Read:      func(role string, kind consent.Kind) { read.WithLabelValues(role, string(kind)).Inc() },
 			Effective: func(_ string, after time.Duration) { p.figures.OptedOut(consent.ViaMail, after) }}

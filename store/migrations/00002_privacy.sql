@@ -182,7 +182,15 @@ ALTER TABLE mailbox ADD COLUMN noted BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE mailbox ADD COLUMN read_validity BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE mailbox ADD COLUMN read_uid BIGINT NOT NULL DEFAULT 0;
 
+-- What mails proved their writers by: a second time it is no proof.
+CREATE TABLE proof (
+    once TEXT PRIMARY KEY,
+    seen BIGINT NOT NULL
+);
+CREATE INDEX proof_seen ON proof (seen);
+
 -- +goose Down
+DROP TABLE proof;
 ALTER TABLE mailbox DROP COLUMN read_uid;
 ALTER TABLE mailbox DROP COLUMN read_validity;
 ALTER TABLE mailbox DROP COLUMN noted;

@@ -9,13 +9,11 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"sort"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // DovecotOptions says what a Dovecot serves; the zero value is of use.
@@ -244,55 +242,5 @@ func (s *DovecotServer) Address() string { return loopback(s.port) }
 
 // PasswordFile is the path of a file with a user's password.
 func (s *DovecotServer) PasswordFile(name string) string { return s.shop.path("password-" + name) }
-
-// Deliver puts a raw mail into a user's inbox, the way any Maildir agent does:
-// written aside, then renamed. It needs no running server.
-func (s *DovecotServer) Deliver(name string, raw []byte) error {
-	file := fmt.Sprintf("%d.M%dQ%d.heed", time.Now().Unix(), os.Getpid(), s.delivered.Add(1))
-	aside := filepath.Join(s.box(name), "tmp", file)
-	if err := os.WriteFile(aside, raw, 0o600); err != nil {
-		return fmt.Errorf("delivering to %s: %w", name, err)
-	}
-	if err := s.as.give(aside); err != nil {
-		return fmt.Errorf("delivering to %s: %w", name, err)
-	}
-	if err := os.Rename(aside, filepath.Join(s.box(name), "new", file)); err != nil {
-		return fmt.Errorf("delivering to %s: %w", name, err)
-	}
-	return nil
-}
-
-// Messages returns the raw mails of a user's folder, oldest first by file name.
-// The folder is "INBOX" or a path such as "Processed"; one that does not exist
-// is empty.
-func (s *DovecotServer) Messages(name, folder string) ([][]byte, error) {
-	box := s.box(name)
-	if folder != "INBOX" {
-		box = filepath.Join(box, "."+strings.ReplaceAll(folder, "/", "."))
-	}
-	var files []string
-	for _, part := range []string{"cur", "new"} {
-		found, _ := filepath.Glob(filepath.Join(box, part, "*"))
-		files = append(files, found...)
-	}
-	sort.Slice(files, func(a, b int) bool { return filepath.Base(files[a]) < filepath.Base(files[b]) })
-	return readAll(files)
-}
-
-// readAll reads files, passing over those that the server moved meanwhile.
-func readAll(files []string) ([][]byte, error) {
-	var mails [][]byte
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading a mailbox: %w", err)
-		}
-		mails = append(mails, raw)
-	}
-	return mails, nil
-}
 
 func (s *DovecotServer) box(name string) string { return s.shop.path("mail", name, "Maildir") }
