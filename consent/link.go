@@ -14,13 +14,16 @@ import (
 type Purpose byte
 
 // The purposes. Links that stop mail live for ever; a confirmation lives as
-// long as the case that it names waits for it.
+// long as the case that it names waits for it, and a copy or a change of address
+// for thirty days.
 const (
 	PurposeOptOut  Purpose = 1 // stop the topic in Scope, or all marketing
 	PurposeChoices Purpose = 2 // the page with all choices
 	PurposeConfirm Purpose = 3 // confirm the case whose number ends in Scope
 	PurposeBounce  Purpose = 4 // our return path; Scope is the end of the campaign's number
 	PurposeUndo    Purpose = 5 // take back the opt-out that was announced
+	PurposeReport  Purpose = 6 // a copy of what is held; Scope is the end of the number of its link
+	PurposeMove    Purpose = 7 // one half of a change of address, whose number ends in Scope
 )
 
 // Link is what a sealed token says.

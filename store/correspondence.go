@@ -22,6 +22,7 @@ const (
 	WriteExtended = "extended" // that it takes longer, and why
 	WriteOutcome  = "outcome"  // how a case ended
 	WriteRefused  = "refused"  // that it is refused, why, and where to complain
+	WriteReport   = "report"   // the link to a copy of everything held
 )
 
 // Correspondence is a mail from us to one person. It is a row first and a mail

@@ -178,11 +178,6 @@ func (t *tx) farewell(ctx context.Context, c Case, keys []consent.Key) (f farewe
 	return f, nil
 }
 
-// linked gives every address key of the person behind one.
-func (t *tx) linked(_ context.Context, key consent.Key) ([]consent.Key, error) {
-	return []consent.Key{key}, nil
-}
-
 func (t *tx) readErasure(ctx context.Context, id int64) (*erasure, error) {
 	e := &erasure{caseNo: id}
 	var address, backups string

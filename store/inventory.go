@@ -31,6 +31,9 @@ func pieces() []piece {
 		{name: "services", what: "services held", erase: byPerson(`DELETE FROM holding WHERE person IN (SELECT id FROM person WHERE address = $1 AND created <= $2)`)},
 		{name: "person", what: "address, name, company, language, time zone and attributes",
 			holds: []string{"person email first_name last_name company language time_zone attrs"}, erase: byPerson(`DELETE FROM person WHERE address = $1 AND created <= $2`)},
+		{name: "moves", what: "changes of address that were asked for", holds: []string{"address_change sealed"},
+			erase: byHolder(`DELETE FROM address_change WHERE holder = $1`, bySeq)},
+		{name: "copies", what: "links to copies of the data", erase: byPerson(`DELETE FROM report_link WHERE (address = $1 OR reader = $1) AND created <= $2`)},
 		{name: "mailboxes", what: "mails in the folders of the mailboxes", erase: removeMails},
 		{name: "links", what: "which of the mails read were the person's", erase: eraseLinks},
 		{name: "files", what: "what was deleted leaves the files of the database", outside: settleFiles},
@@ -56,7 +59,8 @@ var coded = []string{
 	"campaign only_to", "delivery campaign address person", "claim campaign address", "retry campaign address",
 	"privacy_case id address", "tray inbound", "inbound id digest address caseno ledger", "correspondence id caseno inbound address holder",
 	"mail_text inbound holder", "case_event caseno holder", "erasure caseno seq", "erasure_item caseno",
-	"mail_removal inbound caseno digest",
+	"mail_removal inbound caseno digest", "report_link caseno address reader", "address_change old new caseno holder",
+	"address_link old new", "case_subject caseno address",
 }
 
 // impersonal are the columns that hold nothing of a person: settings, states,
@@ -75,7 +79,8 @@ var impersonal = []string{
 	"correspondence kind state created ended code", "case_event id at kind staff",
 	"alarm id kind key raised cleared quiet", "alarm_told alarm way says at", "tray received", "policy_refusal id campaign at",
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
-	"mail_removal mailbox received state changed",
+	"mail_removal mailbox received state changed", "report_link id created until closed",
+	"address_change id state created until old_clicked new_clicked ended", "address_link at",
 }
 
 func pieceCalled(name string) (piece, bool) {

@@ -125,10 +125,20 @@ type page struct {
 	Button                     *form
 	Rows                       []row
 	Contact                    *contact
+	Lines                      []string
+	Way                        *way
+	Forms                      []form
+	Report                     *reportView
 }
 
+// way is a link onward.
+type way struct{ Path, Label string }
+
 // form is one button with one hidden field, so that it works without JavaScript.
-type form struct{ Action, Name, Value, Label string }
+type form struct {
+	Action, Name, Value, Label string
+	Quiet                      bool // not the button that most people come for
+}
 
 func newPage(w *words, sender, title string) *page {
 	return &page{Words: w, Style: template.CSS(style()), Title: title, Sender: clean(sender)}

@@ -21,6 +21,8 @@ type words struct {
 		Months []string `yaml:"months"`
 	} `yaml:"date"`
 	Footer footerWords `yaml:"footer"`
+	Rights rightsWords `yaml:"rights"`
+	Report reportWords `yaml:"report"`
 	Pages  pageWords   `yaml:"pages"`
 	Cases  caseWords   `yaml:"cases"`
 	Mails  mailWords   `yaml:"mails"`

@@ -29,23 +29,36 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fields, code := form(w, r)
-	if code == 0 && fields.Get("confirm") != "delete" {
-		code = http.StatusBadRequest
-	}
 	if code != 0 {
 		s.showCase(w, r, link, code)
 		return
 	}
-	s.confirmCase(w, r, link)
+	s.confirmCase(w, r, link, fields.Get("confirm"))
+}
+
+// button is what the form of a case posts: each kind has its own, so that no
+// click ever does something else than its page said.
+func button(k consent.CaseKind) string {
+	switch k {
+	case consent.CaseErasure:
+		return "delete"
+	case consent.CaseAccess:
+		return "copy"
+	}
+	return ""
 }
 
 // confirmCase takes the click. The case is looked at first, because a second
 // click is told something else than the first.
-func (s *Server) confirmCase(w http.ResponseWriter, r *http.Request, link consent.Link) {
+func (s *Server) confirmCase(w http.ResponseWriter, r *http.Request, link consent.Link, pressed string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishWithin)
 	defer cancel()
 	before, err := s.o.Store.CaseOf(ctx, link)
 	if err == nil && s.waits(before) {
+		if pressed == "" || pressed != button(before.Kind) {
+			s.showCase(w, r, link, http.StatusBadRequest)
+			return
+		}
 		_, err = s.o.Store.Confirm(ctx, link)
 		if err == nil {
 			s.confirmed(w, r, before)
@@ -62,9 +75,29 @@ func (s *Server) confirmCase(w http.ResponseWriter, r *http.Request, link consen
 func (s *Server) confirmed(w http.ResponseWriter, r *http.Request, c store.Case) {
 	s.o.Log.Info("case_confirmed", "case", c.ID, "kind", string(c.Kind))
 	lang := spoken(c.Language, accepted(r))
+	if c.Kind == consent.CaseAccess {
+		s.copyReady(w, r, c, lang)
+		return
+	}
 	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
 		return templates.ConfirmDonePage(w, templates.ConfirmDoneData{Language: lang, Sender: s.o.SenderName,
 			At: s.o.Now(), Reference: reference(c)})
+	})
+}
+
+// copyReady leads on to the copy, whose link is also on its way by mail.
+func (s *Server) copyReady(w http.ResponseWriter, r *http.Request, c store.Case, lang string) {
+	ctx, cancel := context.WithTimeout(r.Context(), lookWithin)
+	defer cancel()
+	links, err := s.o.Store.ReportLinks(ctx, c.ID)
+	if err != nil || len(links) == 0 {
+		s.unavailable(w, r, "confirm", err)
+		return
+	}
+	link := links[len(links)-1]
+	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
+		return templates.CopyReadyPage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Reference: reference(c), At: s.o.Now(),
+			Until: link.Until, Way: s.prefix + "/r/" + s.o.Store.SealReport(link)})
 	})
 }
 
@@ -91,15 +124,35 @@ func (s *Server) showCase(w http.ResponseWriter, r *http.Request, link consent.L
 	lang := spoken(c.Language, accepted(r))
 	switch {
 	case s.waits(c):
-		s.page(w, code, lang, func(w io.Writer) error {
-			return templates.ConfirmPage(w, templates.ConfirmData{Language: lang, Sender: s.o.SenderName,
-				MaskedAddress: masked(c.Email), Action: s.action("c", r), Reference: reference(c)})
+		s.askCase(w, r, c, code, lang)
+	case c.State == consent.CaseWaiting && c.Kind == consent.CaseAccess:
+		s.page(w, http.StatusGone, lang, func(w io.Writer) error {
+			return templates.LatePage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Days: daysToConfirm, Reference: reference(c)})
 		})
 	case c.State == consent.CaseWaiting:
 		s.notice(w, r, http.StatusGone, templates.NoticeData{Kind: templates.NoticeExpired, Language: lang, Days: daysToConfirm})
 	default:
 		s.notice(w, r, code, templates.NoticeData{Kind: templates.NoticeUsed, Language: lang, Reference: reference(c)})
 	}
+}
+
+// askCase shows what the click would do, in the words of its kind, and for
+// whom: the address on file, to which the link went.
+func (s *Server) askCase(w http.ResponseWriter, r *http.Request, c store.Case, code int, lang string) {
+	who := masked(c.Email)
+	if key, err := consent.ParseKey(c.Key); err == nil {
+		if stored, err := s.whoIs(r, key); err == nil && stored.masked != "" {
+			who = stored.masked
+		}
+	}
+	s.page(w, code, lang, func(w io.Writer) error {
+		if c.Kind == consent.CaseAccess {
+			return templates.CopyAskPage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, MaskedAddress: who,
+				Action: s.action("c", r), Reference: reference(c)})
+		}
+		return templates.ConfirmPage(w, templates.ConfirmData{Language: lang, Sender: s.o.SenderName,
+			MaskedAddress: who, Action: s.action("c", r), Reference: reference(c)})
+	})
 }
 
 func masked(email string) string {
@@ -111,4 +164,6 @@ func masked(email string) string {
 
 // reference is the number under which staff find the case, as in the mails
 // about it.
-func reference(c store.Case) string { return fmt.Sprintf("H-%d", c.ID) }
+func reference(c store.Case) string { return caseReference(c.ID) }
+
+func caseReference(id int64) string { return fmt.Sprintf("H-%d", id) }

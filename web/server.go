@@ -32,7 +32,8 @@ type Options struct {
 	Store              *store.Store
 	PublicURL          string // as it stands in mails; may have a path, which a proxy may strip or keep
 	SenderName         string
-	UnsubscribeAddress string // offered where a link fails; may be empty
+	UnsubscribeAddress string      // offered where a link fails; may be empty
+	About              store.About // who is responsible, who gets data, how long it is kept: told with a copy
 	Ready              []Check
 	Log                *slog.Logger         // nil: slog.Default()
 	Registry           *prometheus.Registry // served at /metrics; nil: one of its own

@@ -9,7 +9,6 @@ import (
 	"heed/consent"
 	"heed/mailer"
 	"heed/store"
-	"heed/templates"
 )
 
 // letter is a mail to one person, as it goes out.
@@ -65,6 +64,8 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 	case store.WriteRemind, store.WriteStaff, store.WriteExtended, store.WriteOutcome, store.WriteRefused:
 		l, wanted, err = w.caseLetter(ctx, c, p)
 		l.to, l.inReplyTo = p.Email, c.InReplyTo
+	case store.WriteReport:
+		l.subject, l.text, wanted, err = w.copyReady(ctx, c, p)
 	default:
 		err = fmt.Errorf("no letter is called %q; a newer heed made it", c.Kind)
 	}
@@ -83,22 +84,6 @@ func (w *Worker) recipient(ctx context.Context, c store.Correspondence) (p store
 		return p, false, fmt.Errorf("correspondence %d: %w", c.ID, err)
 	}
 	return w.Store.PersonByKey(ctx, key)
-}
-
-// confirm asks the holder of the address on file, and nobody else, whether a
-// request is theirs (RFC 3834 §4: an address in a mail proves nothing).
-func (w *Worker) confirm(ctx context.Context, c store.Correspondence, p store.Person) (subject, text string, wanted bool, err error) {
-	about, err := w.Store.Case(ctx, c.Case)
-	if err != nil || about.State != consent.CaseWaiting {
-		return "", "", false, err
-	}
-	token, err := w.Store.ConfirmLink(about)
-	if err != nil {
-		return "", "", false, err
-	}
-	subject, text = templates.ErasureConfirm(templates.ErasureConfirmData{Language: language(about, p), Sender: w.Sender.Name,
-		Link: w.PublicURL + "/c/" + token, Reference: reference(about)})
-	return subject, text, true, nil
 }
 
 // deliver hands a letter to the relay. It carries the null return path and says

@@ -10,6 +10,7 @@ CREATE TABLE correspondence (
     id      BIGINT PRIMARY KEY,
     kind    TEXT NOT NULL CHECK (kind IN (
                 'remind', 'staff', 'extended', 'outcome', 'refused',
+                'report', 'move', 'moved', 'corrected', 'restricted', 'lifting',
                 'confirm', 'erased')),
     state   TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'rejected', 'dropped')),
     caseno  BIGINT,
@@ -41,7 +42,9 @@ CREATE TABLE case_event (
     caseno BIGINT NOT NULL REFERENCES privacy_case (id),
     at     BIGINT NOT NULL,
     kind   TEXT NOT NULL CHECK (kind IN ('opened', 'mail', 'asked', 'confirmed', 'reminded', 'assigned', 'answered', 'extended', 'noted',
-                                         'alarmed', 'done', 'refused')),
+                                         'alarmed', 'done', 'refused',
+                                         'read', 'copied', 'closed_link', 'moving', 'moved', 'corrected', 'restricted', 'lifting', 'lifted',
+                                         'held', 'shown')),
     staff  TEXT NOT NULL DEFAULT '',
     holder TEXT NOT NULL DEFAULT '',
     sealed TEXT NOT NULL DEFAULT ''
@@ -139,6 +142,58 @@ CREATE TABLE tray (
     received BIGINT NOT NULL
 );
 INSERT INTO tray (inbound, received) SELECT id, received FROM inbound WHERE outcome = 'tray';
+-- Sealed links to a copy of everything held about an address: whose data
+-- (address), and to whom the link goes (reader), which are two where a guardian
+-- is shown a child's.
+CREATE TABLE report_link (
+    id      BIGINT PRIMARY KEY,
+    caseno  BIGINT NOT NULL REFERENCES privacy_case (id),
+    address TEXT NOT NULL,
+    reader  TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    until   BIGINT NOT NULL,
+    closed  BIGINT
+);
+CREATE INDEX report_link_reader ON report_link (reader);
+
+-- A change of address on its way: done only when both mailboxes have answered.
+-- The new address is sealed until then.
+CREATE TABLE address_change (
+    id          BIGINT PRIMARY KEY,
+    old         TEXT NOT NULL,
+    new         TEXT NOT NULL,
+    caseno      BIGINT,
+    state       TEXT NOT NULL CHECK (state IN ('waiting', 'done', 'dropped')),
+    created     BIGINT NOT NULL,
+    until       BIGINT NOT NULL,
+    old_clicked BIGINT,
+    new_clicked BIGINT,
+    ended       BIGINT,
+    holder      TEXT NOT NULL,
+    sealed      TEXT NOT NULL,
+    CHECK (old <> new),
+    CHECK (state <> 'done' OR (old_clicked IS NOT NULL AND new_clicked IS NOT NULL)),
+    CHECK ((state = 'waiting') = (ended IS NULL))
+);
+CREATE INDEX address_change_old ON address_change (old);
+CREATE INDEX address_change_new ON address_change (new);
+
+-- Two address keys of one person: a no on either counts for both, for ever.
+CREATE TABLE address_link (
+    old TEXT NOT NULL,
+    new TEXT NOT NULL,
+    at  BIGINT NOT NULL,
+    PRIMARY KEY (old, new)
+);
+CREATE INDEX address_link_new ON address_link (new);
+
+-- Whom a case concerns beside the one who asks: a guardian's children.
+CREATE TABLE case_subject (
+    caseno  BIGINT NOT NULL REFERENCES privacy_case (id),
+    address TEXT NOT NULL,
+    PRIMARY KEY (caseno, address)
+);
+CREATE INDEX case_subject_address ON case_subject (address);
 
 -- Jobs know new kinds. SQLite cannot change a CHECK, so that the table is made
 -- anew; questions that were still to be mailed become correspondence.
@@ -198,7 +253,6 @@ ALTER TABLE mailbox DROP COLUMN trouble_since;
 ALTER TABLE mailbox DROP COLUMN trouble;
 ALTER TABLE mailbox DROP COLUMN role;
 DROP TABLE policy_refusal;
-
 DROP TABLE mail_removal;
 DROP TABLE erasure_item;
 DROP TABLE erasure;
@@ -214,6 +268,10 @@ ALTER TABLE privacy_case DROP COLUMN assignee;
 ALTER TABLE privacy_case DROP COLUMN opened;
 ALTER TABLE privacy_case DROP COLUMN via;
 DROP TABLE alarm_told;
+DROP TABLE case_subject;
+DROP TABLE address_link;
+DROP TABLE address_change;
+DROP TABLE report_link;
 DROP TABLE alarm;
 DROP TABLE case_event;
 DROP TABLE mail_text;

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"heed/consent"
+)
+
+// tied gives keys with all others that changes of address tie to them, over any
+// number of changes. A no on one of them is a no on all.
+func (t *tx) tied(ctx context.Context, keys []consent.Key) ([]consent.Key, error) {
+	var one int
+	err := t.QueryRowContext(ctx, `SELECT 1 FROM address_link LIMIT 1`).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return keys, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for changes of address: %w", err)
+	}
+	seen := map[consent.Key]bool{}
+	var all []consent.Key
+	for fresh := keys; len(fresh) > 0; {
+		next, err := t.neighbours(ctx, fresh)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range fresh {
+			seen[k] = true
+			all = append(all, k)
+		}
+		fresh = nil
+		for _, k := range next {
+			if !seen[k] {
+				seen[k] = true
+				fresh = append(fresh, k)
+			}
+		}
+	}
+	return all, nil
+}
+
+// linked gives every address key of the person behind one: theirs, and those of
+// their other addresses under which nobody else is stored by now.
+func (t *tx) linked(ctx context.Context, key consent.Key) ([]consent.Key, error) {
+	all, err := t.tied(ctx, []consent.Key{key})
+	if err != nil {
+		return nil, err
+	}
+	own := []consent.Key{key}
+	for _, one := range all {
+		_, other, err := t.personByKey(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		if one != key && !other {
+			own = append(own, one)
+		}
+	}
+	return own, nil
+}
+
+// neighbours are the keys one change of address away.
+func (t *tx) neighbours(ctx context.Context, keys []consent.Key) ([]consent.Key, error) {
+	var near []consent.Key
+	for _, query := range []string{`SELECT new FROM address_link WHERE old IN (`, `SELECT old FROM address_link WHERE new IN (`} {
+		found, err := t.QueryContext(ctx, query+list(len(keys), 1)+`)`, keyArgs(keys)...)
+		if err != nil {
+			return nil, fmt.Errorf("looking for changes of address: %w", err)
+		}
+		some, err := scanKeys(found)
+		if err != nil {
+			return nil, err
+		}
+		near = append(near, some...)
+	}
+	return near, nil
+}
+
+func scanKeys(found *sql.Rows) (keys []consent.Key, err error) {
+	defer found.Close()
+	for found.Next() {
+		var text string
+		if err := found.Scan(&text); err != nil {
+			return nil, err
+		}
+		key, err := consent.ParseKey(text)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, found.Err()
+}
