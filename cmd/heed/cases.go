@@ -20,6 +20,7 @@ type caseCommand struct {
 	Confirm caseConfirmCommand `cmd:"" help:"Record that you know who asks, for a person who cannot click."`
 	Extend  caseExtendCommand  `cmd:"" help:"Put off the day by which a case is answered, and tell the person why."`
 	Resolve caseResolveCommand `cmd:"" help:"End a case by your decision, and tell the person."`
+	Report  caseReportCommand  `cmd:"" help:"Write the copy of a person's data to a file, or close the links to it."`
 
 	Certificate caseCertificateCommand `cmd:"" help:"Show what an erasure deleted, what stays and why."`
 }
@@ -168,7 +169,7 @@ type caseOpenCommand struct {
 
 // Help tells the consequence and shows an example.
 func (caseOpenCommand) Help() string {
-	return "The person is on hold from now on: no marketing, no sharing. For an erasure a confirmation link is mailed to the address on file. The time to answer counts from the day on which the request came.\n\n" +
+	return "The person is on hold from now on: no marketing, no sharing. For an erasure and for access a confirmation link is mailed to the address on file. The time to answer counts from the day on which the request came.\n\n" +
 		"Example: heed case open erasure ann@example.com --received 2026-11-20 --via letter"
 }
 

@@ -19,10 +19,11 @@ type cli struct {
 	Campaign campaignCommand `cmd:"" help:"Newsletters and partner offers, from the file to the results."`
 	Alert    alertCommand    `cmd:"" help:"Service alerts."`
 
-	Explain explainCommand `cmd:"" help:"Tell all that is known of one address, and why it got what."`
-	Case    caseCommand    `cmd:"" help:"Privacy requests and what a person must look at."`
-	Verify  verifyCommand  `cmd:"" help:"Check the promises on the live database."`
-	Mail    mailCommand    `cmd:"" help:"Say what mails ask for, without doing it."`
+	Explain  explainCommand  `cmd:"" help:"Tell all that is known of one address, and why it got what."`
+	Case     caseCommand     `cmd:"" help:"Privacy requests and what a person must look at."`
+	Register registerCommand `cmd:"" help:"Who else gets people's data."`
+	Verify   verifyCommand   `cmd:"" help:"Check the promises on the live database."`
+	Mail     mailCommand     `cmd:"" help:"Say what mails ask for, without doing it."`
 
 	Key     keyCommand     `cmd:"" help:"Keys of the links and signatures: list, rotate."`
 	Conf    configCommand  `cmd:"" name:"config" help:"The configuration: print, example, check."`

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"heed/store"
 )
 
 type configCommand struct {
@@ -47,6 +49,8 @@ type configView struct {
 	Services  []namedConfig   `json:"services"`
 	Policy    policyConfig    `json:"policy"`
 	Mailboxes []mailboxConfig `json:"mailboxes"`
+
+	Register []store.Recipient `json:"register"`
 }
 
 // Run prints the configuration.
@@ -55,7 +59,8 @@ func (c *configPrintCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, Mailboxes: conf.Mailbox}
+	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, Mailboxes: conf.Mailbox,
+		Register: conf.recipients()}
 	for _, s := range a.flags.table() {
 		one := settingView{s.env, conf.From[s.env].value, conf.From[s.env].from}
 		if s.secret && one.Value != "" {
@@ -84,6 +89,9 @@ func (a *app) sayConfig(v configView) {
 	}
 	for _, one := range v.Mailboxes {
 		a.say("mailbox           %s %s at %s", one.Role, one.Address, redacted(one.URL))
+	}
+	for _, one := range v.Register {
+		a.say("%-17s %s, %s: %s", one.Role, one.Name, one.Country, one.Purpose)
 	}
 }
 

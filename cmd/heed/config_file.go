@@ -37,6 +37,9 @@ type fileConfig struct {
 	Delivery deliveryConfig  `toml:"delivery" json:"delivery"`
 	Backup   []backupConfig  `toml:"backup" json:"backup"`
 	Law      lawConfig       `toml:"law" json:"law"`
+
+	Processors []recipientConfig `toml:"processor" json:"processor"`
+	Partners   []recipientConfig `toml:"partner" json:"partner"`
 }
 
 type senderConfig struct {

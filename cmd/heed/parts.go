@@ -139,6 +139,6 @@ func (p *process) server() (*web.Server, error) {
 	if p.redis != nil {
 		ready = append(ready, web.Check{Name: "redis", Probe: func(ctx context.Context) error { return p.redis.Ping(ctx).Err() }})
 	}
-	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe),
+	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe), About: p.c.about(),
 		Ready: ready, Log: p.log, Registry: p.registry, Metrics: p.figures})
 }
