@@ -59,7 +59,7 @@ var coded = []string{
 	"campaign only_to", "delivery campaign address person", "claim campaign address", "retry campaign address",
 	"privacy_case id address", "tray inbound", "inbound id digest address caseno ledger", "correspondence id caseno inbound address holder",
 	"mail_text inbound holder", "case_event caseno holder", "erasure caseno seq", "erasure_item caseno",
-	"mail_removal inbound caseno digest", "report_link caseno address reader", "address_change old new caseno holder",
+	"mail_removal inbound caseno digest", "proof once", "report_link caseno address reader", "address_change old new caseno holder",
 	"address_link old new", "case_subject caseno address",
 }
 
@@ -79,7 +79,7 @@ var impersonal = []string{
 	"correspondence kind state created ended code", "case_event id at kind staff",
 	"alarm id kind key raised cleared quiet", "alarm_told alarm way says at", "tray received", "policy_refusal id campaign at",
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
-	"mail_removal mailbox received state changed", "report_link id created until closed",
+	"mail_removal mailbox received state changed", "proof seen", "report_link id created until closed",
 	"address_change id state created until old_clicked new_clicked ended", "address_link at",
 }
 
