@@ -22,6 +22,7 @@ type Ours struct {
 	Domain    string         // of our Message-IDs: <CAMPAIGN.KEY@Domain>
 	Topics    map[string]int // the names of topics as people know them, and their numbers
 	Trusted   string         // the mail server whose Authentication-Results count; empty: none
+	TopicIDs  map[string]int // the ids of the same, which some people write
 }
 
 // Read says what a raw mail is, or asks for. It is pure: the same bytes give
@@ -104,7 +105,7 @@ func excerpt(text string) string {
 // and the From address.
 func (r reading) identify(request consent.Request) consent.Request {
 	request.From = r.From()
-	if r.tongue != "" {
+	if request.Language == "" || r.spoken[r.tongue] >= 3 {
 		request.Language = r.tongue
 	}
 	if request.Link == nil {

@@ -85,17 +85,29 @@ type command struct {
 	weak bool
 }
 
-func (l *language) bareCommands() []command {
-	var all []command
+func (l *language) readCommands() {
+	l.beginnings = map[string][]*command{}
 	for _, section := range []string{"command", "weak"} {
 		for _, p := range l.sections[section] {
-			all = append(all, command{pattern: p, weak: section == "weak"})
+			l.addCommand(&command{p, section == "weak"})
 			if bare := l.without(p); len(bare.elements) > 0 && len(bare.elements) < len(p.elements) {
-				all = append(all, command{pattern: bare, weak: section == "weak"})
+				l.addCommand(&command{bare, section == "weak"})
 			}
 		}
 	}
-	return all
+}
+
+// addCommand files a command under its first word, where that is one of a few.
+func (l *language) addCommand(c *command) {
+	l.bare = append(l.bare, c)
+	first := c.elements[0]
+	if len(first.choices) > 0 || first.optional {
+		l.loose = append(l.loose, c)
+		return
+	}
+	for word := range first.words {
+		l.beginnings[word] = append(l.beginnings[word], c)
+	}
 }
 
 // without leaves the polite words out of a phrase.
@@ -119,15 +131,39 @@ func (l *language) allPolite(e element) bool {
 // without what is only polite in them.
 func (l *language) commands(words []string, typos, weak bool) bool {
 	bare := l.withoutCourtesy(words)
-	for _, c := range l.bare {
-		if c.weak && !weak {
-			continue
-		}
-		if c.is(words, typos) || len(bare) > 0 && len(bare) < len(words) && c.is(bare, typos) {
-			return true
+	if len(bare) == len(words) {
+		bare = nil
+	}
+	if typos {
+		return l.isNearly(words, weak) || len(bare) > 0 && l.isNearly(bare, weak)
+	}
+	return l.isExactly(words, weak) || len(bare) > 0 && l.isExactly(bare, weak)
+}
+
+func (l *language) isExactly(words []string, weak bool) bool {
+	return slices.ContainsFunc(l.beginnings[words[0]], func(c *command) bool { return (weak || !c.weak) && c.isAll(words) }) ||
+		slices.ContainsFunc(l.loose, func(c *command) bool { return (weak || !c.weak) && c.isAll(words) })
+}
+
+// isNearly lets one typo pass in a word of eight letters and two in a word of
+// ten.
+func (l *language) isNearly(words []string, weak bool) bool {
+	if len(words) > 2 {
+		return false
+	}
+	return slices.ContainsFunc(l.bare, func(c *command) bool { return (weak || !c.weak) && c.resembles(words) })
+}
+
+func (c *command) resembles(words []string) bool {
+	if len(words) != len(c.elements) {
+		return false
+	}
+	for i, e := range c.elements {
+		if e.gap > 0 || e.end || !e.matches(words[i]) && !e.nearly(words[i]) {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 // withoutCourtesy leaves out the words that do not change a command.
@@ -155,23 +191,6 @@ func (l *language) courtesyAt(words []string, i int) int {
 		}
 	}
 	return 0
-}
-
-// is compares the whole with the words, letting one typo pass in a word of
-// eight letters and two in a word of ten.
-func (c command) is(words []string, typos bool) bool {
-	if !typos {
-		return c.isAll(words)
-	}
-	if len(words) != len(c.elements) || len(words) > 2 {
-		return false
-	}
-	for i, e := range c.elements {
-		if e.gap > 0 || e.end || !e.matches(words[i]) && !e.nearly(words[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 func (e element) nearly(word string) bool {
@@ -235,32 +254,4 @@ func articleAt(words []string, at int) consent.Kind {
 		return ""
 	}
 	return articleKinds[number]
-}
-
-// unclear is what no rule understood: a person looks at it where it may be a
-// request, and only there.
-func (r reading) unclear() consent.Request {
-	text := r.Subject + " " + r.Text
-	if r.role == RoleUnsubscribe {
-		return verdict(consent.KindReview, 0.3, "unclear", text)
-	}
-	if r.role == RoleReply || r.role == RoleBounces {
-		return verdict(consent.KindUnrelated, 0.5, "nothing-asked", text)
-	}
-	if h, found := first(r.said, "plausible"); found {
-		return verdict(consent.KindReview, 0.4, "plausible", h.source)
-	}
-	if lawNamed(r.said) {
-		return verdict(consent.KindReview, 0.4, "law-named", text)
-	}
-	return verdict(consent.KindUnrelated, 0.6, "nothing-asked", text)
-}
-
-func lawNamed(said []sentence) bool {
-	for _, s := range said {
-		if slices.ContainsFunc(s.words, lawWords.matches) {
-			return true
-		}
-	}
-	return false
 }

@@ -24,7 +24,9 @@ var asking = map[string]finding{
 	"guardian": {kind: consent.KindGuardian}, "erasure": {kind: consent.KindErasure}, "objection": {kind: consent.KindObjection},
 	"access": {kind: consent.KindAccess}, "rectification": {kind: consent.KindRectification},
 	"complaint": {kind: consent.KindComplaint}, "preference": {kind: consent.KindPreference},
+	"keep":        {kind: consent.KindPreference},
 	"unsubscribe": {kind: consent.KindUnsubscribe},
+	"wish":        {kind: consent.KindUnsubscribe},
 	"sharing":     {kind: consent.KindUnsubscribe, scope: consent.ScopeSharing},
 	"partners":    {kind: consent.KindUnsubscribe, scope: consent.ScopePartner},
 }
@@ -45,6 +47,9 @@ func (r reading) sentences() []sentence {
 // a person asks for stands before that.
 const maxWritten = 32 << 10
 
+// maxPreference is how long a wish about topics can be, in words.
+const maxPreference = 120
+
 // findings gives every phrase that asks for something, in the order of the
 // mail. A sentence with a phrase that forbids it ("to unsubscribe click here")
 // asks for nothing.
@@ -53,6 +58,12 @@ func (r reading) findings() []finding {
 	for i, s := range r.said {
 		for place, hits := range s.heard {
 			f, asks := asking[place.section]
+			if place.section == "wish" && r.role != RoleUnsubscribe {
+				continue // "how do I unsubscribe?" is enough only where nothing else is asked
+			}
+			if f.kind == consent.KindPreference && r.words() > maxPreference {
+				continue // a long letter that also says "only" and "except"
+			}
 			if !asks || r.forbidden(s, place.language.code) || r.foreign(place.language.code) {
 				continue
 			}
@@ -168,16 +179,36 @@ func (r reading) weigh() (consent.Request, bool) {
 
 func (r reading) lead() (finding, bool) {
 	lead := r.found[0]
+	if f, found := r.finding(consent.KindUnsubscribe); found && lead.kind == consent.KindComplaint && !lawNamed(r.said) {
+		lead = f // who was not heard the first time wants to be heard now
+	}
 	for _, kind := range []consent.Kind{consent.KindErasure, consent.KindObjection} {
 		if f, found := r.finding(kind); found && lead.kind == consent.KindUnsubscribe {
 			lead = f
 		}
+	}
+	if i := slices.IndexFunc(r.found, func(f finding) bool { return f.rule == "phrase-keep" }); i >= 0 && lead.kind == consent.KindUnsubscribe {
+		lead = r.found[i]
+	}
+	if lead.kind == consent.KindPreference {
+		lead = r.right(lead)
 	}
 	if child, named := r.finding(consent.KindGuardian); named {
 		more := slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindGuardian })
 		return child, more // naming one's child asks for nothing
 	}
 	return lead, true
+}
+
+// right is the first right that the mail claims: it goes before any choice of
+// topics.
+func (r reading) right(lead finding) finding {
+	for _, f := range r.found {
+		if slices.Contains(rights, f.kind) {
+			return f
+		}
+	}
+	return lead
 }
 
 func (r reading) finding(kind consent.Kind) (finding, bool) {
@@ -191,8 +222,11 @@ func (r reading) finding(kind consent.Kind) (finding, bool) {
 // sureness of a phrase: it says more when another sentence says so too, and
 // less in a long text, or when the mail's language is another.
 func (r reading) sureness(lead finding) float64 {
-	if lead.rule == "article" {
+	switch lead.rule {
+	case "article":
 		return 0.6
+	case "phrase-wish":
+		return 0.7
 	}
 	sure := 0.9
 	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind == lead.kind && f.at/maxWords != lead.at/maxWords }) {

@@ -23,14 +23,17 @@ type language struct {
 	courtesy []pattern       // the same, of several words
 	prefixes []string        // that are written together with the word after them
 	order    int
-	bare     []command // the commands without those
+
+	beginnings map[string][]*command // by their first word
+	loose      []*command            // whose first place is more than some words
+	bare       []command             // the commands without those
 }
 
 // sectionNames are the sections that a file may have; a kind of request may
 // have one more, "not-erasure": what only looks like it.
 var sectionNames = []string{"sets", "words", "command", "weak", "polite", "short", "wish", "everything",
 	"guardian", "erasure", "objection", "access", "rectification", "complaint", "preference", "unsubscribe",
-	"sharing", "partners", "back", "not", "away", "plausible", "rights", "prefix"}
+	"sharing", "partners", "keep", "back", "not", "away", "plausible", "rights", "prefix"}
 
 func isSection(name string) bool {
 	return slices.Contains(sectionNames, strings.TrimPrefix(name, "not-"))
@@ -103,7 +106,7 @@ func readLanguage(code, text string) (*language, error) {
 			l.courtesy = append(l.courtesy, p)
 		}
 	}
-	l.bare = l.bareCommands()
+	l.readCommands()
 	return l, nil
 }
 

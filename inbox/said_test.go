@@ -64,7 +64,7 @@ func TestTopics(t *testing.T) {
 	ours := Ours{Topics: map[string]int{"Weekly Digest": 4, "Product News": 7}}
 	for said, want := range map[string]consent.Scope{
 		"Please unsubscribe me from the weekly digest.":                      consent.TopicScope(4),
-		"Please unsubscribe me from the weekly digest and product-news.":     consent.TopicScope(4),
+		"Please unsubscribe me from the weekly digest and product-news.":     "topic:4 topic:7",
 		"Please unsubscribe me from the weekly digest and product news.":     "topic:4 topic:7",
 		"Please unsubscribe me from the weekly digest and all other emails.": consent.ScopeMarketing,
 		"Please unsubscribe me.": consent.ScopeMarketing,

@@ -109,9 +109,9 @@ type mailReader struct {
 // mailReader makes one; without a database it knows no links, and mails are
 // read all the same.
 func (a *app) mailReader(conf *config, role string) (mailReader, error) {
-	r := mailReader{role: role, ring: consent.Keyring{}, ours: conf.ours(map[string]int{}), topics: map[int]string{}}
+	r := mailReader{role: role, ring: consent.Keyring{}, ours: conf.ours(map[string]int{}, map[string]int{}), topics: map[int]string{}}
 	for i, topic := range conf.Topics {
-		r.ours.Topics[topic.Name], r.topics[i+1] = i+1, topic.ID
+		r.knows(topic.Name, topic.ID, i+1)
 	}
 	if _, err := os.Stat(conf.keys()); errors.Is(err, os.ErrNotExist) {
 		return r, nil
@@ -123,11 +123,16 @@ func (a *app) mailReader(conf *config, role string) (mailReader, error) {
 	}
 	topics, err := s.Topics(a.ctx)
 	clear(r.ours.Topics)
+	clear(r.ours.TopicIDs)
 	for _, topic := range topics {
-		r.ours.Topics[topic.Name], r.topics[topic.Number] = topic.Number, topic.ID
+		r.knows(topic.Name, topic.ID, topic.Number)
 	}
 	r.ring = s.Keys().Links
 	return r, err
+}
+
+func (m mailReader) knows(name, id string, number int) {
+	m.ours.Topics[name], m.ours.TopicIDs[id], m.topics[number] = number, number, id
 }
 
 // read never fails: what cannot be read is for a person.
@@ -200,8 +205,8 @@ func reasons(all []consent.Evidence) string {
 }
 
 // ours says how our own mail is told from other people's.
-func (c *config) ours(topics map[string]int) inbox.Ours {
-	o := inbox.Ours{Domain: c.domain(), Topics: topics, Trusted: c.Inbox.TrustedAuthservID}
+func (c *config) ours(topics, ids map[string]int) inbox.Ours {
+	o := inbox.Ours{Domain: c.domain(), Topics: topics, TopicIDs: ids, Trusted: c.Inbox.TrustedAuthservID}
 	for _, address := range append([]string{c.Sender.From, c.Sender.ReturnPath}, mailboxAddresses(c.Mailbox)...) {
 		if normal, err := consent.Normalize(address); err == nil && !slices.Contains(o.Addresses, normal) {
 			o.Addresses = append(o.Addresses, normal)

@@ -123,11 +123,11 @@ func (p *process) owner() string {
 
 func (p *process) ours() (inbox.Ours, error) {
 	topics, err := p.s.Topics(context.Background())
-	names := map[string]int{}
+	names, ids := map[string]int{}, map[string]int{}
 	for _, topic := range topics {
-		names[topic.Name] = topic.Number
+		names[topic.Name], ids[topic.ID] = topic.Number, topic.Number
 	}
-	return p.c.ours(names), err
+	return p.c.ours(names, ids), err
 }
 
 // server is nil where this process does not serve.

@@ -1,0 +1,104 @@
+package inbox
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"heed/consent"
+)
+
+// unclear is what no rule understood: a person looks at it, with a clock and a
+// hold on marketing, where it may be a request; all else is other mail.
+func (r reading) unclear() consent.Request {
+	if r.role != RoleReply && r.role != RoleBounces && !r.bulky() {
+		if rule, words := r.plausible(); rule != "" {
+			return verdict(consent.KindReview, 0.4, rule, words)
+		}
+	}
+	return verdict(consent.KindUnrelated, 0.6, "nothing-asked", r.Subject+" "+r.Text)
+}
+
+// plausible gives the reason why the mail may be a request. At unsubscribe@
+// that is any word of leaving, and a few words in a language that nobody told
+// us about; elsewhere a word of data, privacy or law.
+func (r reading) plausible() (rule, words string) {
+	if tag := r.brokenToken(); tag != "" {
+		return "token-unreadable", tag
+	}
+	if h, s, found := r.unforbidden("back"); found {
+		return "asks-to-return", s.excerpt(h)
+	}
+	if h, s, found := r.unforbidden("rights"); found {
+		return "plausible", s.excerpt(h)
+	}
+	if h, s, found := r.unforbidden("plausible"); found && (r.role == RoleUnsubscribe || r.words() <= 60) {
+		return "plausible", s.excerpt(h)
+	}
+	if lawNamed(r.said) {
+		return "law-named", r.Subject + " " + r.Text
+	}
+	if n := r.words(); r.role == RoleUnsubscribe && n > 0 && n <= 15 && r.isUnknownTongue() {
+		return "unknown-language", r.Subject + " " + r.Text
+	}
+	return "", ""
+}
+
+var tagged = regexp.MustCompile(`(?i)\+[a-z2-7]{8,60}@`)
+
+// brokenToken is what is left of a sealed link in the address that the mail was
+// sent to: a mail program made that address up from one of our messages.
+func (r reading) brokenToken() string {
+	if r.role != RoleUnsubscribe {
+		return ""
+	}
+	for _, name := range addressed {
+		if tag := tagged.FindString(strings.Join(r.Header.Values(name), " ")); tag != "" {
+			return tag
+		}
+	}
+	return ""
+}
+
+// unforbidden gives the first phrase of a section in a sentence that does not
+// say itself that it asks for nothing.
+func (r reading) unforbidden(section string) (hit, sentence, bool) {
+	for _, s := range r.said {
+		if _, not := first([]sentence{s}, "not"); not {
+			continue
+		}
+		if h, found := first([]sentence{s}, section); found {
+			return h, s, true
+		}
+	}
+	return hit{}, sentence{}, false
+}
+
+// isUnknownTongue tells that the text is in no language whose common words are
+// known: then nobody can say that it asks for nothing.
+func (r reading) isUnknownTongue() bool {
+	common := 0
+	for _, s := range r.said {
+		for _, word := range s.words {
+			if slices.Contains(vocabularies()[word], r.tongue) {
+				common++
+			}
+		}
+	}
+	return 2*common < r.words()
+}
+
+// bulky knows what a program laid out for many readers: no person puts so many
+// links into a request, or writes at such length.
+func (r reading) bulky() bool {
+	return strings.Count(r.Text, "http://")+strings.Count(r.Text, "https://") > 5 || r.words() > 1500
+}
+
+func lawNamed(said []sentence) bool {
+	for _, s := range said {
+		if slices.ContainsFunc(s.words, lawWords.matches) {
+			return true
+		}
+	}
+	return false
+}
