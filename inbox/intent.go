@@ -179,7 +179,7 @@ func (r reading) weigh() (consent.Request, bool) {
 
 func (r reading) lead() (finding, bool) {
 	lead := r.found[0]
-	if f, found := r.finding(consent.KindUnsubscribe); found && lead.kind == consent.KindComplaint && !lawNamed(r.said) {
+	if f, found := r.finding(consent.KindUnsubscribe); found && lead.kind == consent.KindComplaint && r.role == RoleUnsubscribe && !lawNamed(r.said) {
 		lead = f // who was not heard the first time wants to be heard now
 	}
 	for _, kind := range []consent.Kind{consent.KindErasure, consent.KindObjection} {

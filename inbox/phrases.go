@@ -26,7 +26,7 @@ type language struct {
 
 	beginnings map[string][]*command // by their first word
 	loose      []*command            // whose first place is more than some words
-	bare       []command             // the commands without those
+	bare       []*command            // commands as they are, and without those
 }
 
 // sectionNames are the sections that a file may have; a kind of request may
