@@ -61,6 +61,9 @@ func (r reading) findings() []finding {
 			if place.section == "wish" && r.role != RoleUnsubscribe {
 				continue // "how do I unsubscribe?" is enough only where nothing else is asked
 			}
+			if place.section == "complaint" && r.role == RoleAbuse {
+				continue // who complains there is heard by abuse
+			}
 			if f.kind == consent.KindPreference && r.words() > maxPreference {
 				continue // a long letter that also says "only" and "except"
 			}
