@@ -47,7 +47,7 @@ func New(o Options) *Scheduler {
 	}
 	s := &Scheduler{Options: o, client: asynq.NewClientFromRedisClient(o.Redis), inspector: asynq.NewInspectorFromRedisClient(o.Redis)}
 	if o.Registry != nil {
-		o.Registry.MustRegister(&queueFigures{s})
+		o.Registry.MustRegister(&queueFigures{s}, &deskFigures{s})
 	}
 	return s
 }
@@ -62,8 +62,8 @@ const (
 func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan struct{}, 4)
-	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop, s.listenLoop} {
+	done := make(chan struct{}, 5)
+	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop, s.listenLoop, s.clockLoop} {
 		go func() {
 			loop(ctx)
 			done <- struct{}{}

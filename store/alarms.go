@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -129,6 +130,29 @@ func (s *Store) RaiseAlarm(ctx context.Context, kind, key string) error {
 // ClearAlarm ends an alarm from outside a business step.
 func (s *Store) ClearAlarm(ctx context.Context, kind, key string) error {
 	return s.inTx(ctx, "clearing an alarm", func(t *tx) error { return t.clearAlarm(ctx, kind, key) })
+}
+
+// MatchAlarms makes the open alarms of a kind those that are wanted now, by
+// their keys: it raises what is missing and ends what is no longer true.
+func (s *Store) MatchAlarms(ctx context.Context, kind string, wanted []string) error {
+	open, err := s.alarms(ctx, ` WHERE cleared IS NULL AND kind = $1`, kind)
+	if err != nil {
+		return err
+	}
+	missing := slices.Clone(wanted)
+	for _, a := range open {
+		if i := slices.Index(missing, a.Key); i >= 0 {
+			missing = slices.Delete(missing, i, i+1)
+		} else if err := s.ClearAlarm(ctx, kind, a.Key); err != nil {
+			return err
+		}
+	}
+	for _, key := range missing {
+		if err := s.RaiseAlarm(ctx, kind, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const alarmColumns = `id, kind, key, raised, cleared, quiet`

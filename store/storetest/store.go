@@ -21,6 +21,12 @@ func Open(t testing.TB) *store.Store {
 	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "heed.db"), nil)
 }
 
+// OpenWith is Open for a store with options of its own, such as a clock.
+func OpenWith(t testing.TB, change func(*store.Options)) *store.Store {
+	t.Helper()
+	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "heed.db"), change)
+}
+
 // OpenPostgres gives a fresh store on PostgreSQL.
 func OpenPostgres(t testing.TB) *store.Store {
 	t.Helper()

@@ -1,0 +1,58 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"heed/store"
+)
+
+// lookAtClocks is how often the clocks are looked at: of cases, of alarms that
+// nobody has ended, and of what has been kept long enough.
+const lookAtClocks = time.Minute
+
+// clockLoop looks at the clocks at once and every minute. Pokes do not wake
+// it: nothing that it does is urgent.
+func (s *Scheduler) clockLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		if err := s.clocks(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("scheduler_step_failed", "step", "clocks", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(lookAtClocks):
+		}
+	}
+}
+
+// clocks does what is due. One part that fails keeps no other from its work.
+func (s *Scheduler) clocks(ctx context.Context) error {
+	_, err := s.Store.RepeatAlarms(ctx)
+	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), err)
+}
+
+func (s *Scheduler) watchCases(ctx context.Context) error {
+	w, err := s.Store.WatchCases(ctx)
+	if w != (store.Watched{}) {
+		s.Log.Info("cases_watched", "reminded", w.Reminded, "alarms", w.Raised, "over", w.Over)
+	}
+	return err
+}
+
+// watchMailboxes has an alarm for each role whose mailbox could not be read
+// for some minutes.
+func (s *Scheduler) watchMailboxes(ctx context.Context) error {
+	troubled, err := s.Store.TroubledMailboxes(ctx, store.MailboxPatience)
+	if err != nil {
+		return err
+	}
+	var keys []string
+	for _, m := range troubled {
+		if key := "mailbox " + m.Role; !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	return s.Store.MatchAlarms(ctx, store.AlarmMailbox, keys)
+}
