@@ -44,6 +44,7 @@ type Options struct {
 	Relay       mailer.Relay
 	Signer      *mailer.Signer // nil: the relay signs
 	Sender      Sender
+	Alarms      Alarms
 	PublicURL   string
 	Connections int           // of the newsletter queue; 0: 10
 	Rate        float64       // messages a second over all; 0: no limit
@@ -245,6 +246,8 @@ func (w *Worker) do(j store.Job) error {
 		return w.write(w.hard, j)
 	case "erase":
 		return w.erase(w.hard, j)
+	case "alarm":
+		return w.alarm(w.hard, j)
 	}
 	return fmt.Errorf("no job is called %q; a newer heed made it", j.Kind)
 }

@@ -120,7 +120,7 @@ func endedStates() []string { return []string{string(consent.CaseDone), string(c
 
 func (c *caseListCommand) check() error {
 	states := append([]string{string(consent.CaseOpen), string(consent.CaseWaiting), string(consent.CaseConfirmed)}, endedStates()...)
-	if err := oneOf("kind", c.Kind, caseKinds()); c.Kind != "" && err != nil {
+	if err := oneOf("kind", c.Kind, store.CaseKinds()); c.Kind != "" && err != nil {
 		return err
 	}
 	if err := oneOf("state", c.State, states); c.State != "" && err != nil {
@@ -132,14 +132,6 @@ func (c *caseListCommand) check() error {
 func (c *caseListCommand) wants(one store.Case) bool {
 	return (c.Kind == "" || c.Kind == string(one.Kind)) && (c.State == "" || c.State == string(one.State)) &&
 		(c.Mine == "" || strings.EqualFold(c.Mine, one.Assignee)) && (!c.Overdue || overdue(one))
-}
-
-func caseKinds() []string {
-	var kinds []string
-	for _, kind := range consent.CaseKinds() {
-		kinds = append(kinds, string(kind))
-	}
-	return kinds
 }
 
 // oneOf refuses a word that is not among those that are known.
@@ -175,7 +167,7 @@ func (caseOpenCommand) Help() string {
 
 // Run opens the case.
 func (c *caseOpenCommand) Run(a *app) error {
-	if err := oneOf("kind", c.Kind, caseKinds()); err != nil {
+	if err := oneOf("kind", c.Kind, store.CaseKinds()); err != nil {
 		return err
 	}
 	if err := oneOf("way", c.Via, ways()); err != nil {

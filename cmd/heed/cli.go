@@ -22,6 +22,7 @@ type cli struct {
 	Explain  explainCommand  `cmd:"" help:"Tell all that is known of one address, and why it got what."`
 	Case     caseCommand     `cmd:"" help:"Privacy requests and what a person must look at."`
 	Register registerCommand `cmd:"" help:"Who else gets people's data."`
+	Alarms   alarmCommand    `cmd:"" name:"alarm" help:"What the operator must know at once: list, test."`
 	Verify   verifyCommand   `cmd:"" help:"Check the promises on the live database."`
 	Mail     mailCommand     `cmd:"" help:"Say what mails ask for, without doing it."`
 

@@ -23,6 +23,7 @@ func (c *config) check() []error {
 		problems = append(problems, checkListen("METRICS_LISTEN", on))
 	}
 	problems = append(problems, c.Law.check()...)
+	problems = append(problems, c.Alarm.check()...)
 	problems = append(problems, checkNamed("topic", c.Topics)...)
 	problems = append(problems, checkNamed("service", c.Services)...)
 	problems = append(problems, c.checkErasure()...)

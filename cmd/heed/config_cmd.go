@@ -108,7 +108,7 @@ func (c *configCheckCommand) Run(a *app) error {
 	if err != nil {
 		return problem{exitFound, err, hintOf(err)}
 	}
-	problems := append(conf.checkFiles(), conf.checkPasswords()...)
+	problems := append(append(conf.checkFiles(), conf.checkPasswords()...), conf.checkAlarms()...)
 	if err := conf.canSend(); err != nil {
 		problems = append(problems, err)
 	}
@@ -117,6 +117,9 @@ func (c *configCheckCommand) Run(a *app) error {
 	}
 	if err := errors.Join(problems...); err != nil {
 		return problem{exitFound, errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")), hintOf(err)}
+	}
+	if advice := conf.alarmAdvice(); advice != "" && !a.json {
+		a.note("%s", advice)
 	}
 	return a.show(map[string]bool{"ok": true}, func() { a.say("the configuration is fine") })
 }

@@ -37,6 +37,7 @@ type fileConfig struct {
 	Delivery deliveryConfig  `toml:"delivery" json:"delivery"`
 	Backup   []backupConfig  `toml:"backup" json:"backup"`
 	Law      lawConfig       `toml:"law" json:"law"`
+	Alarm    alarmConfig     `toml:"alarm" json:"alarm"`
 
 	Processors []recipientConfig `toml:"processor" json:"processor"`
 	Partners   []recipientConfig `toml:"partner" json:"partner"`

@@ -73,7 +73,13 @@ func (p *process) newWorker() (*worker.Worker, error) {
 	if err = firstError(err, reachable(relay.Host, p.public)); err != nil {
 		return nil, err
 	}
-	return worker.New(p.workerOptions(relay, signer))
+	alarms, err := p.c.alarms(p.public)
+	if err != nil {
+		p.log.Error("alarm_mail_off", "error", err.Error())
+	}
+	options := p.workerOptions(relay, signer)
+	options.Alarms = alarms
+	return worker.New(options)
 }
 
 func (p *process) workerOptions(relay mailer.Relay, signer *mailer.Signer) worker.Options {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"heed/consent"
+	"heed/mailer"
+	"heed/worker"
+)
+
+// alarmConfig says how the operator is told at once.
+type alarmConfig struct {
+	Webhook     string `toml:"webhook" json:"webhook"`
+	SecretFile  string `toml:"secret_file" json:"secret_file"`
+	Mail        string `toml:"mail" json:"mail"`
+	SMTPURL     string `toml:"smtp_url" json:"-"`
+	SMTPURLFile string `toml:"smtp_url_file" json:"smtp_url_file"`
+}
+
+func (m alarmConfig) check() (problems []error) {
+	if m.Webhook != "" {
+		if err := worker.CheckWebhookURL(m.Webhook); err != nil {
+			problems = append(problems, fmt.Errorf("alarm.webhook: %w", err))
+		}
+	}
+	if (m.Webhook == "") != (m.SecretFile == "") {
+		problems = append(problems, errors.New("alarm: needs both webhook and secret_file, or neither: messages are signed with the secret"))
+	}
+	if m.Mail != "" {
+		if _, err := consent.Normalize(m.Mail); err != nil {
+			problems = append(problems, fmt.Errorf("alarm.mail: %q is %w", m.Mail, err))
+		}
+	}
+	if m.SMTPURL != "" && m.SMTPURLFile != "" {
+		problems = append(problems, errors.New("alarm: has both smtp_url and smtp_url_file; remove one of them"))
+	}
+	if m.Mail == "" && m.SMTPURL+m.SMTPURLFile != "" {
+		problems = append(problems, errors.New("alarm: has a relay, but no mail to send to"))
+	}
+	if m.SMTPURL != "" {
+		if _, err := mailer.ParseRelay(m.SMTPURL); err != nil {
+			problems = append(problems, fmt.Errorf("alarm.smtp_url: %w", err))
+		}
+	}
+	return problems
+}
+
+// alarms are the ways by which the operator is told. A secret that is missing
+// is found when it is needed; the other way is then used all the same.
+func (c *config) alarms(where string) (worker.Alarms, error) {
+	m := c.Alarm
+	a := worker.Alarms{Webhook: worker.Webhook{URL: m.Webhook, SecretFile: c.relative(m.SecretFile)}, Mail: m.Mail, Where: where,
+		Sender: worker.Sender{Name: c.Sender.Name, From: c.Sender.From, Domain: c.domain()}}
+	if m.Mail == "" {
+		return a, nil
+	}
+	text, err := c.alarmRelay()
+	if err != nil || text == "" {
+		return a, err
+	}
+	relay, err := mailer.ParseRelay(text)
+	if err != nil {
+		return a, fmt.Errorf("the relay of the alarms: %w", err)
+	}
+	a.Relay = &relay
+	a.Signer, err = c.signer()
+	return a, err
+}
+
+// alarmRelay is the relay for alarms, or that of the newsletters.
+func (c *config) alarmRelay() (string, error) {
+	switch {
+	case c.Alarm.SMTPURL != "":
+		return c.Alarm.SMTPURL, nil
+	case c.Alarm.SMTPURLFile != "":
+		text, err := readSecret(c.relative(c.Alarm.SMTPURLFile))
+		return text, hinted(err, "alarm.smtp_url_file must hold one line, smtp://user:password@host:port?tls=starttls")
+	}
+	return c.SMTPURL, nil
+}
+
+// checkAlarms finds what would keep alarms from arriving, without calling
+// anybody.
+func (c *config) checkAlarms() (problems []error) {
+	if c.Alarm.SecretFile != "" {
+		if _, err := (worker.Webhook{SecretFile: c.relative(c.Alarm.SecretFile)}).Secret(); err != nil {
+			problems = append(problems, hinted(err, "write a long random line into alarm.secret_file, and give it to whoever runs the webhook"))
+		}
+	}
+	if _, err := c.alarms(""); err != nil {
+		problems = append(problems, err)
+	}
+	return problems
+}
+
+// alarmAdvice says where alarms are set up in a way that will disappoint.
+func (c *config) alarmAdvice() string {
+	switch m := c.Alarm; {
+	case m.Webhook == "" && m.Mail == "":
+		return "there is no [alarm]: alarms go to the log and to heed alarm list, and nobody is called"
+	case m.Mail != "" && m.SMTPURL+m.SMTPURLFile == "" && m.Webhook == "":
+		return "alarms go by the same relay as everything else: when it is down, nobody hears of it; alarm.smtp_url names another one"
+	}
+	return ""
+}

@@ -1,0 +1,65 @@
+package templates
+
+import (
+	"fmt"
+	"time"
+)
+
+// AlarmWords say to staff what an alarm means and what to do. The runbook has the same words.
+type AlarmWords struct{ Means, Do string }
+
+var alarmWords = map[string]AlarmWords{
+	"case_due_soon": {"two thirds of the time that the law, or your own promise, gives a case are over",
+		"see what is missing with `heed case show ID`, and who works on it"},
+	"case_due_now": {"nine tenths of the time of a case are over",
+		"finish it today; if that is impossible, tell the person with `heed case extend ID --reason TEXT`"},
+	"case_overdue": {"the time of a case is over and the person has no answer",
+		"answer at once with `heed case answer ID` or `heed case resolve ID`, and say why it is late"},
+	"case_first_answer": {"a case has had no first answer, and the day for it is near or past",
+		"answer the person with `heed case answer ID --text FILE`, if only that you are at it"},
+	"case_needs_help": {"a person was asked to confirm by a link, and has not clicked",
+		"find out in another way who asks, such as by a call back, then `heed case confirm ID --second NAME --how TEXT`; if that fails, `heed case resolve ID --refused --outcome TEXT`"},
+	"case_letter_refused": {"the relay refused a letter in a case for good",
+		"look at the reason with `heed case show ID`, and reach the person by another way"},
+	"mailbox_unreachable": {"a mailbox could not be read for five minutes; requests in it wait, and their time runs",
+		"look for `mailbox_lost` in the log: is the server up, is the password or the token still good?"},
+	"optout_brake": {"unusually many opt-outs came by unauthenticated mail; they took effect",
+		"look at the batch; if somebody forged it, mark it as forged, and each person is asked"},
+	"journal_unreachable": {"the second record of opt-outs and erasures cannot be written; opt-outs hold, and the lines are owed",
+		"make its place writable again; what is owed is written by itself"},
+	"test": {"somebody tries whether alarms arrive", "nothing: it arrived"},
+}
+
+// AlarmKinds lists the kinds that there are words for.
+func AlarmKinds() (kinds []string) {
+	for kind := range alarmWords {
+		kinds = append(kinds, kind)
+	}
+	return kinds
+}
+
+// WordsForAlarm gives the words of a kind; one that a newer heed raised has none.
+func WordsForAlarm(kind string) AlarmWords { return alarmWords[kind] }
+
+// AlarmData fills the mail that tells staff of an alarm. It names no person.
+type AlarmData struct {
+	Kind, About string // such as case_overdue, case 12
+	Over        bool
+	Since, Now  time.Time
+	Where       string // the address of this installation
+}
+
+// AlarmMail is that mail.
+func AlarmMail(d AlarmData) (subject, text string) {
+	w := WordsForAlarm(d.Kind)
+	subject = fmt.Sprintf("heed alarm: %s (%s)", clean(d.Kind), clean(d.About))
+	text = fmt.Sprintf("Since %s: %s (%s).\n\n", d.Since.UTC().Format("2006-01-02 15:04 UTC"), w.Means, clean(d.About))
+	if d.Over {
+		subject = fmt.Sprintf("heed alarm over: %s (%s)", clean(d.Kind), clean(d.About))
+		text = fmt.Sprintf("Over since %s, begun %s: %s (%s).\n\nThere is nothing to do.\n", d.Now.UTC().Format("2006-01-02 15:04 UTC"),
+			d.Since.UTC().Format("2006-01-02 15:04 UTC"), w.Means, clean(d.About))
+	} else {
+		text += "What to do: " + w.Do + ".\n\nThis is told again every day until it is over. heed alarm list shows all that is open.\n"
+	}
+	return subject, text + "\nHeed at " + clean(d.Where) + "\n"
+}

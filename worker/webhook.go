@@ -1,0 +1,122 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Webhook is a server of somebody else that is told something, in the way of
+// Standard Webhooks: the id stays the same when a message is sent again, and
+// the signature covers id, time and body.
+type Webhook struct {
+	URL        string
+	SecretFile string // whsec_BASE64, or any line of text
+}
+
+const (
+	webhookTime   = 10 * time.Second
+	webhookAnswer = 64 << 10 // of what is read of an answer
+)
+
+// CheckWebhookURL wants TLS wherever the message leaves this machine.
+func CheckWebhookURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Fragment != "" {
+		return errors.New("it must be like https://alarms.example.com/heed")
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && onLoopback(u.Hostname()) {
+		return nil
+	}
+	return errors.New("it must begin with https:// (http:// is for loopback hosts only)")
+}
+
+func onLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}
+
+// webhooks follows no redirect: a signed message goes where it was meant to go
+// or nowhere.
+var webhooks = &http.Client{
+	Timeout:       webhookTime,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: webhookTime}).DialContext, TLSHandshakeTimeout: webhookTime,
+		ResponseHeaderTimeout: webhookTime, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute, Proxy: http.ProxyFromEnvironment},
+}
+
+// Post sends a message and gives what the server answered. An error says what
+// went wrong without the address, which may hold a secret.
+func (h Webhook) Post(ctx context.Context, id string, now time.Time, body []byte) (answer []byte, err error) {
+	secret, err := h.Secret()
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the address of the webhook cannot be read")
+	}
+	stamp := strconv.FormatInt(now.Unix(), 10)
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "heed")
+	r.Header.Set("webhook-id", id)
+	r.Header.Set("webhook-timestamp", stamp)
+	r.Header.Set("webhook-signature", "v1,"+sign(secret, id+"."+stamp+"."+string(body)))
+	response, err := webhooks.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("calling the webhook: %w", withoutURL(err))
+	}
+	defer response.Body.Close()
+	answer, err = io.ReadAll(io.LimitReader(response.Body, webhookAnswer))
+	if response.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("the webhook answered %d", response.StatusCode)
+	}
+	return answer, err
+}
+
+func sign(secret []byte, text string) string {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// Secret is read for each message, so that it can be changed at any time.
+func (h Webhook) Secret() ([]byte, error) {
+	raw, err := os.ReadFile(h.SecretFile)
+	if err != nil {
+		return nil, fmt.Errorf("reading the secret of the webhook: %w", err)
+	}
+	text := strings.TrimSpace(string(raw))
+	if coded, found := strings.CutPrefix(text, "whsec_"); found {
+		raw, err = base64.StdEncoding.DecodeString(coded)
+		if err != nil {
+			return nil, errors.New("the secret of the webhook begins with whsec_ but is no base64")
+		}
+		text = string(raw)
+	}
+	if len(text) < 16 {
+		return nil, errors.New("the secret of the webhook must have at least 16 characters")
+	}
+	return []byte(text), nil
+}
+
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
