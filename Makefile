@@ -1,7 +1,7 @@
 # Each target says what it does in the comment behind it; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-race e2e chaos bench fuzz build lint clean
+.PHONY: help demo test test-unit test-race e2e chaos bench backlog fuzz build lint clean
 
 ROUNDS ?= 20
 FUZZTIME ?= 30s
@@ -34,8 +34,11 @@ e2e: ## the story on four set-ups: SQLite or PostgreSQL, in-process or real Redi
 chaos: ## kill -9 at random moments, ROUNDS=n times (20)
 	@HEED_CHAOS_ROUNDS=$(ROUNDS) .ci/suites chaos
 
-bench: ## measure a campaign from start to last message; writes bench.json
+bench: ## measure campaigns, the reading of mail and opt-outs by mail; writes bench.json
 	@.ci/suites bench
+
+backlog: ## read a mailbox in which 100,000 mails wait
+	@HEED_REQUIRE_SERVICES=1 HEED_BACKLOG=100000 go test -count=1 -timeout 90m -run '^TestDovecotBacklog$$' -v ./inbox
 
 fuzz: ## each fuzz target for FUZZTIME (30s)
 	@FUZZTIME=$(FUZZTIME) .ci/suites fuzz

@@ -10,7 +10,8 @@ import (
 )
 
 // How a backlog is worked off. Headers are read in portions, mails one by one,
-// and in between it is asked what has come meanwhile.
+// and in between it is asked what has come meanwhile, even if the server does
+// not tell.
 const (
 	portion  = 200
 	atOnce   = 10
@@ -122,18 +123,24 @@ func (v *visits) ring() consent.Keyring { return v.Store.Keys().Links }
 // urgencyFields are the headers that tell.
 func urgencyFields() []string { return append([]string{"Subject"}, addressed...) }
 
-// between does what must not wait for the end of a long backlog: it keeps the
-// lease and takes in what has come.
+// between does what must not wait for the end of a long backlog: it files, keeps
+// the lease and takes in what has come.
 func (v *visits) between(ctx context.Context, c *connection, q *queue) error {
 	now := v.now()
+	if v.filing.n >= enough || now.Sub(q.asked) >= arrivals {
+		if err := v.file(ctx, c); err != nil {
+			return err
+		}
+	}
 	if now.Sub(v.leased) >= leaseRenew {
 		if err := v.lease(ctx); err != nil {
 			return err
 		}
 	}
-	if now.Sub(q.asked) < arrivals {
+	if now.Sub(q.asked) < arrivals && len(c.news) == 0 {
 		return nil
 	}
+	drain(c.news)
 	came, err := c.above(q.top)
 	if err != nil {
 		return err

@@ -274,29 +274,52 @@ func readEnvelope(m *imapclient.FetchMessageData) (e envelope, err error) {
 	return e, nil
 }
 
-// fetch reads a mail without marking it as read, or the beginning of a large
-// one. Nil means that it is gone.
-func (c *connection) fetch(e envelope) (raw []byte, err error) {
+// fetch reads mails without marking them as read, or the beginning of a large
+// one. Mails that are gone are left out.
+func (c *connection) fetch(mails []envelope) (raws map[imap.UID][]byte, err error) {
 	section := &imap.FetchItemBodySection{Peek: true}
-	if e.size > maxRaw {
-		section.Partial = &imap.SectionPartial{Size: firstPart}
+	set := imap.UIDSet{}
+	for _, e := range mails {
+		set.AddNum(e.uid)
+		if e.size > maxRaw { // then it is the only one
+			section.Partial = &imap.SectionPartial{Size: firstPart}
+		}
 	}
-	err = c.watched(fetchTime, "fetching a mail", func() error {
-		command := c.client.Fetch(imap.UIDSetNum(e.uid), &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
+	raws = make(map[imap.UID][]byte, len(mails))
+	err = c.watched(fetchTime, "fetching mails", func() error {
+		command := c.client.Fetch(set, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
 		for m := command.Next(); m != nil; m = command.Next() {
-			for item := m.Next(); item != nil; item = m.Next() {
-				body, is := item.(imapclient.FetchItemDataBodySection)
-				if !is || body.Literal == nil {
-					continue
-				}
-				if raw, err = io.ReadAll(io.LimitReader(body.Literal, maxRaw)); err != nil {
-					return err
-				}
+			if err := readMail(m, raws); err != nil {
+				return err
 			}
 		}
 		return command.Close()
 	})
-	return raw, err
+	return raws, err
+}
+
+// readMail reads one mail of several. A server may tell of flags meanwhile: such
+// an answer has no body.
+func readMail(m *imapclient.FetchMessageData, raws map[imap.UID][]byte) (err error) {
+	var uid imap.UID
+	var raw []byte
+	for item := m.Next(); item != nil; item = m.Next() {
+		switch item := item.(type) {
+		case imapclient.FetchItemDataUID:
+			uid = item.UID
+		case imapclient.FetchItemDataBodySection:
+			if item.Literal == nil {
+				continue
+			}
+			if raw, err = io.ReadAll(io.LimitReader(item.Literal, maxRaw)); err != nil {
+				return err
+			}
+		}
+	}
+	if raw != nil {
+		raws[uid] = raw
+	}
+	return nil
 }
 
 // idle asks the server to tell of new mail (RFC 2177).

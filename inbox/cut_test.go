@@ -193,9 +193,9 @@ func TestFullAccount(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, server := openStore(t), startIMAP(t, missing...)
-			words := "UID MOVE 1 "
+			words := "UID MOVE 1"
 			if name == "copy" {
-				words = "UID COPY 1 "
+				words = "UID COPY 1"
 			}
 			var mu sync.Mutex
 			full := true

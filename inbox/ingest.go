@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +22,7 @@ func (v *visits) look(ctx context.Context, c *connection) error {
 		return err
 	}
 	v.forget(uids)
+	v.filing = filings{} // of an earlier visit: they are found again
 	q := &queue{asked: v.now()}
 	q.add(v.due(uids))
 	for !q.empty() {
@@ -33,7 +33,10 @@ func (v *visits) look(ctx context.Context, c *connection) error {
 			return err
 		}
 	}
-	v.portion = portion
+	if err := v.file(ctx, c); err != nil {
+		return err
+	}
+	v.portion, v.alone = portion, false
 	v.waits(0, time.Time{})
 	return v.looked(ctx, uids, q.top)
 }
@@ -46,8 +49,55 @@ func (v *visits) step(ctx context.Context, c *connection, q *queue) error {
 			return err
 		}
 	}
-	for _, e := range q.next() {
-		if err := v.take(ctx, c, e); err != nil {
+	todo := q.next()
+	for len(todo) > 0 {
+		n := v.together(todo)
+		if err := v.takeSome(ctx, c, todo[:n]); err != nil {
+			return err
+		}
+		todo = todo[n:]
+	}
+	return nil
+}
+
+// together is how many of the mails are fetched at once: as many as small ones
+// fit into the memory of a large one, or a single one after a visit that broke.
+func (v *visits) together(todo []envelope) (n int) {
+	if v.alone {
+		return 1
+	}
+	for size := int64(0); n < len(todo); n++ {
+		if size += todo[n].size; n > 0 && size > maxRaw {
+			break
+		}
+	}
+	return n
+}
+
+// takeSome fetches mails and brings each to its end. If that breaks the
+// connection, the next visit fetches them one by one, so that the mail that
+// does it is found and waits while the others go on.
+func (v *visits) takeSome(ctx context.Context, c *connection, todo []envelope) error {
+	var unread []envelope
+	for _, e := range todo {
+		if folder := v.filed[e.uid]; folder != "" {
+			v.filing.add(e, folder, nil)
+			continue
+		}
+		unread = append(unread, e)
+	}
+	if len(unread) == 0 {
+		return nil
+	}
+	raws, err := c.fetch(unread)
+	if err != nil {
+		if v.alone = true; len(unread) == 1 {
+			v.trouble(unread[0].uid)
+		}
+		return err
+	}
+	for _, e := range unread {
+		if err := v.take(ctx, e, raws[e.uid]); err != nil {
 			return err
 		}
 	}
@@ -96,20 +146,11 @@ func (v *visits) due(uids []imap.UID) []imap.UID {
 	return todo
 }
 
-// take brings one mail to its end. An error means that the connection or the
-// store is gone; what is wrong with the mail itself is remembered, and the
-// next mail goes on.
-func (v *visits) take(ctx context.Context, c *connection, e envelope) error {
-	if folder := v.filed[e.uid]; folder != "" {
-		return v.file(c, e, folder)
-	}
-	raw, err := c.fetch(e)
-	if err != nil {
-		v.trouble(e.uid) // a mail that breaks the connection must not break the next one first
-		return err
-	}
+// take gives one mail its effect. An error means that the store is gone; what
+// is wrong with the mail itself is remembered, and the next mail goes on.
+func (v *visits) take(ctx context.Context, e envelope, raw []byte) error {
 	if raw == nil {
-		return nil
+		return nil // somebody else moved it
 	}
 	request := understand(raw, e.size > maxRaw, v.Mailbox.Role, v.ring(), v.Ours)
 	if v.Mailbox.Role == RoleReply && !isClear(request) {
@@ -122,32 +163,8 @@ func (v *visits) take(ctx context.Context, c *connection, e envelope) error {
 		return v.fail(ctx, e, err)
 	}
 	delete(v.troubled, e.uid)
-	if len(filing.Stopped) > 0 {
-		if _, err := v.Store.AwaitClaims(ctx, filing.Stopped); err != nil {
-			return fmt.Errorf("waiting for messages under way: %w", err)
-		}
-	}
-	return v.file(c, e, filing.Folder)
-}
-
-// file moves a mail that has its effect. A server that refuses, such as for a
-// full account, keeps the mail; it is moved later, and the others go on.
-func (v *visits) file(c *connection, e envelope, folder string) error {
-	gone, err := c.move(e, folder)
-	refusal := (*imap.Error)(nil)
-	switch {
-	case errors.As(err, &refusal):
-		v.filed[e.uid] = folder
-		v.log().Error("mail_not_filed", "role", v.Mailbox.Role, "uid", uint32(e.uid), "folder", folder, "times", v.trouble(e.uid), "code", string(refusal.Code))
-		return nil
-	case err != nil:
-		return err
-	}
-	delete(v.filed, e.uid)
-	delete(v.troubled, e.uid)
-	if !gone {
-		v.left[e.uid] = true
-	}
+	v.filed[e.uid] = filing.Folder
+	v.filing.add(e, filing.Folder, filing.Stopped)
 	return nil
 }
 

@@ -174,7 +174,9 @@ type visits struct {
 	left     map[imap.UID]bool   // read and meant to stay
 	filed    map[imap.UID]string // has its effect; the server would not move it to this folder
 	troubled map[imap.UID]trouble
+	filing   filings   // those of this visit
 	portion  int       // how many headers are read at once
+	alone    bool      // a fetch broke the last visit: mails are fetched one by one
 	leased   time.Time // when the lease was last renewed
 	well     bool      // a look came to its end
 	noted    note

@@ -184,10 +184,11 @@ func TestPollerAfterACrash(t *testing.T) {
 	if err != nil || len(found) != 1 {
 		t.Fatalf("found %v, %v", found, err)
 	}
-	raw, err := c.fetch(found[0])
+	raws, err := c.fetch(found)
 	if err != nil {
 		t.Fatal(err)
 	}
+	raw := raws[found[0].uid]
 	if _, err := v.record(t.Context(), found[0], raw, Read(raw, RoleUnsubscribe, s.Keys().Links, Ours{}), ""); err != nil {
 		t.Fatal(err)
 	}

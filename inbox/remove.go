@@ -128,8 +128,8 @@ func (v *visits) removeOne(c *connection, r store.Removal, exact bool) (copies i
 
 // removeIf deletes a mail if it has the bytes that are looked for.
 func (v *visits) removeIf(c *connection, e envelope, r store.Removal) (bool, error) {
-	raw, err := c.fetch(e)
-	if err != nil || raw == nil || digest(raw, e.size) != r.Digest {
+	raws, err := c.fetch([]envelope{e})
+	if raw := raws[e.uid]; err != nil || raw == nil || digest(raw, e.size) != r.Digest {
 		return false, err
 	}
 	return true, c.remove(e.uid)

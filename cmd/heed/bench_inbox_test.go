@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"heed/consent"
+	"heed/inbox"
+	"heed/store"
+	"heed/store/storetest"
+)
+
+// TestBenchInbox measures how fast mails are read, and how long an opt-out by
+// mail takes from the moment at which Dovecot has it to its effect: with
+// nothing else to do, and while a campaign goes out at full speed.
+func TestBenchInbox(t *testing.T) {
+	storetest.Long(t)
+	storetest.Need(t, "dovecot")
+	figures := []figure{{Name: "inbox, mails read per second and core", Value: readSpeed(t), Unit: "mails/s", Floor: 100, Aim: 500}}
+	dovecot := storetest.Dovecot(t)
+	n := fromEnv("HEED_BENCH_MESSAGES", benchMessages)
+	b := openBenchWith(t, "sqlite", 10, n, fmt.Sprintf("[[mailbox]]\nrole = \"unsubscribe\"\naddress = \"unsubscribe@notes.example\"\nurl = %q\npassword_file = %q\n",
+		dovecot.URL("unsubscribe"), dovecot.PasswordFile("unsubscribe")))
+	o := openDepartures(t, b, dovecot)
+	figures = append(figures, o.figures("idle", o.measure(t, 60, func() bool { return true }))...)
+	ended := make(chan struct{})
+	go func() { defer close(ended); b.campaign(t) }()
+	figures = append(figures, o.figures("during a campaign", o.measure(t, 60, func() bool {
+		select {
+		case <-ended:
+			return false
+		default:
+			return true
+		}
+	}))...)
+	<-ended
+	report(t, figures)
+}
+
+// readSpeed reads the mails that the project has, and the collection that
+// HEED_CORPUS names, on one core.
+func readSpeed(t *testing.T) float64 {
+	t.Helper()
+	var mails [][]byte
+	for _, folder := range []string{filepath.Join("..", "..", "inbox", "testdata"), os.Getenv("HEED_CORPUS")} {
+		if folder == "" {
+			continue
+		}
+		err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".eml") {
+				return err
+			}
+			raw, err := os.ReadFile(path)
+			mails = append(mails, raw)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	ring, ours := consent.Keyring{}, inbox.Ours{Domain: "notes.example"}
+	inbox.Read(mails[0], inbox.RoleUnsubscribe, ring, ours) // reads the phrases
+	began, used, n := time.Now(), selfCPU(), 0
+	for time.Since(began) < 5*time.Second {
+		inbox.Read(mails[n%len(mails)], inbox.RoleUnsubscribe, ring, ours)
+		n++
+	}
+	return float64(n) / (selfCPU() - used)
+}
+
+func selfCPU() float64 { return processCPU(os.Getpid()) }
+
+// departures are mails of people who leave, one after another.
+type departures struct {
+	dovecot *storetest.DovecotServer
+	s       *store.Store
+	next    int
+}
+
+// openDepartures looks into the database of the heed that serves.
+func openDepartures(t *testing.T, b *benched, dovecot *storetest.DovecotServer) *departures {
+	t.Helper()
+	data := filepath.Join(b.heed.folder, "data")
+	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(data, "heed.db"), Keys: filepath.Join(data, "keys"),
+		Journal: filepath.Join(data, "keys", "journal")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return &departures{dovecot: dovecot, s: s}
+}
+
+// measure sends n opt-outs, as long as more says so.
+func (o *departures) measure(t *testing.T, n int, more func() bool) (took []float64) {
+	t.Helper()
+	for len(took) < n && more() {
+		o.next++
+		key, _, err := o.s.Key(fmt.Sprintf("reader-%06d@people%d.example", o.next, o.next%50))
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := o.s.Keys().Links.Seal(consent.Link{Purpose: consent.PurposeOptOut, Address: key})
+		raw := fmt.Sprintf("From: reader@example.org\r\nTo: unsubscribe+%s@notes.example\r\nMessage-ID: <%d@example.org>\r\n\r\n\r\n", token, o.next)
+		if err := o.dovecot.Deliver("unsubscribe", []byte(raw)); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		err = eventually(t.Context(), time.Minute, "the opt-out's effect", func() (bool, error) {
+			state, err := o.s.State(context.Background(), key)
+			return state.Marketing.Choice == consent.Out, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		took = append(took, time.Since(began).Seconds())
+	}
+	if len(took) == 0 {
+		t.Fatal("the campaign ended before the first opt-out")
+	}
+	return took
+}
+
+func (o *departures) figures(when string, took []float64) []figure {
+	slices.Sort(took)
+	name := "opt-out by mail, Dovecot to effect, " + when
+	return []figure{
+		{Name: name + ", p50", Value: took[len(took)/2], Unit: "s", Floor: 2, Aim: 0.5},
+		{Name: name + ", p99", Value: took[len(took)*99/100], Unit: "s", Floor: 5, Aim: 1},
+	}
+}
