@@ -12,8 +12,8 @@ import (
 // Choice is which way somebody decided.
 type Choice string
 
-// In and Out are choices; Set and Lift switch a status; Note records without
-// changing anything.
+// In and Out are choices; Set and Lift switch a status, and Lift also takes a no
+// back to nothing said; Note records without changing anything.
 const (
 	In   Choice = "in"
 	Out  Choice = "out"
@@ -125,7 +125,7 @@ func (e Entry) Check() error {
 	case ScopeMarketing, ScopePartner, ScopeSharing:
 		topic = true
 	}
-	if topic && e.Choice != In && e.Choice != Out && e.Choice != Note {
+	if topic && e.Choice != In && e.Choice != Out && e.Choice != Note && e.Choice != Lift {
 		return fmt.Errorf("ledger entry: %s can be in or out, not %q", e.Scope, e.Choice)
 	}
 	if e.Received.IsZero() || e.Recorded.IsZero() || e.Via == "" {

@@ -21,9 +21,11 @@ const (
 	PurposeChoices Purpose = 2 // the page with all choices
 	PurposeConfirm Purpose = 3 // confirm the case whose number ends in Scope
 	PurposeBounce  Purpose = 4 // our return path; Scope is the end of the campaign's number
-	PurposeUndo    Purpose = 5 // take back the opt-out that was announced
+	PurposeUndo    Purpose = 5 // take back the opt-out by mail whose ledger row ends in Scope
 	PurposeReport  Purpose = 6 // a copy of what is held; Scope is the end of the number of its link
 	PurposeMove    Purpose = 7 // one half of a change of address, whose number ends in Scope
+
+	PurposeLetter Purpose = 16 // marks a letter of ours, so that we know it when it comes back; it does nothing
 )
 
 // Link is what a sealed token says.

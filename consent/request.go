@@ -35,6 +35,8 @@ type Request struct {
 	Link          *Link  // a sealed token of ours, wherever it stood
 	Campaign      string // our Message-ID's campaign, from References or a returned part
 	Authenticated bool   // the mail proves that the holder of From wrote it
+	NoReply       string // why it must not be answered (RFC 3834 §2), a rule's name; empty: it may be
+	Button        bool   // written by a mail program or provider for its user, or to a sealed address: no answer is expected
 
 	Bounces []Bounce // of a bounce
 }

@@ -13,6 +13,7 @@ type Mark struct {
 	At     int64  `json:"t,omitempty"` // received, µs since 1970
 	Via    Via    `json:"v,omitempty"`
 	Source string `json:"s,omitempty"`
+	Unsure bool   `json:"u,omitempty"` // a yes that could be anybody's
 }
 
 // Time is when the choice was received.
@@ -47,9 +48,9 @@ func Fold(entries []Entry) State {
 }
 
 // With gives the state after one more entry. Contradictions are ordered by
-// receipt, and the stricter wins a tie. A yes that is not the person's own act
-// never changes a no; this holds here, below every door, so that no import,
-// API call or act of staff can forget it.
+// receipt; the stricter wins a tie, and wins over a yes that could be anybody's.
+// A yes that is not the person's own act never changes a no; this holds here,
+// below every door, so that no import, API call or act of staff can forget it.
 func (s State) With(e Entry) State {
 	if topic, ok := e.Scope.Topic(); ok {
 		s.Topics = maps.Clone(s.Topics)
@@ -62,8 +63,7 @@ func (s State) With(e Entry) State {
 	case ScopeMarketing:
 		return s.withMarketing(e)
 	case ScopePartner:
-		s.Partner = s.choose(s.Partner, e)
-		return s.afterYes(e, s.Partner)
+		return s.withPartner(e)
 	case ScopeSharing:
 		s.Sharing = s.choose(s.Sharing, e)
 	case ScopeErased:
@@ -91,7 +91,24 @@ func (s State) withTopic(topic int, e Entry) State {
 	if mark == before && !known {
 		return s // a yes that was refused leaves no trace of a choice
 	}
+	if mark.Choice == "" {
+		delete(s.Topics, topic)
+		return s
+	}
 	s.Topics[topic] = mark
+	return s.afterYes(e, mark)
+}
+
+func (s State) withPartner(e Entry) State {
+	before := s.Partner
+	if before.Choice == "" && s.Marketing.Choice == Out {
+		before = s.Marketing
+	}
+	mark := s.choose(before, e)
+	if mark == before {
+		return s
+	}
+	s.Partner = mark
 	return s.afterYes(e, mark)
 }
 
@@ -114,22 +131,32 @@ func (s State) withMarketing(e Entry) State {
 // choose gives what counts of the choice so far and a new one.
 func (s State) choose(before Mark, e Entry) Mark {
 	at := e.Received.UnixMicro()
-	after := Mark{Choice: e.Choice, At: at, Via: e.Via, Source: e.Source}
+	after := Mark{Choice: e.Choice, At: at, Via: e.Via, Source: e.Source, Unsure: e.Choice == In && e.doubtful()}
 	switch e.Choice {
 	case Out:
-		if before.Choice != In || at >= before.At {
+		if before.Choice != In || before.Unsure || at >= before.At {
 			return latest(before, after)
 		}
 	case In:
 		refused := before.Choice == Out || s.Suppressed != 0 || s.Erased != 0
-		if refused && !e.Via.Own() {
+		if refused && !e.own() {
 			return before
 		}
 		if before.Choice == "" || at > before.At {
 			return after
 		}
+	case Lift:
+		if before.Choice == Out && e.own() && at > before.At {
+			return Mark{}
+		}
 	}
 	return before
+}
+
+// own tells whether an entry is the person's own act, and proven to be: of two
+// wishes one of which could be anybody's, the stricter counts.
+func (e Entry) own() bool {
+	return e.Via.Own() && (e.Authenticated || e.Via == ViaConfirmed)
 }
 
 // latest keeps the time of the first no when the same is said again.
@@ -144,7 +171,7 @@ func latest(before, after Mark) Mark {
 // afterYes lifts what a person's own yes outweighs: a dead address, or having
 // been erased. A no to anything else stays: a yes to one topic is no yes to all.
 func (s State) afterYes(e Entry, mark Mark) State {
-	if e.Choice != In || !e.Via.Own() || mark.At != e.Received.UnixMicro() {
+	if e.Choice != In || !e.own() || mark.At != e.Received.UnixMicro() {
 		return s
 	}
 	s.Dead, s.Strike, s.Erased = 0, 0, 0

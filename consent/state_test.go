@@ -11,7 +11,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func entry(scope Scope, choice Choice, via Via, minute int) Entry {
 	at := start.Add(time.Duration(minute) * time.Minute)
-	return Entry{Scope: scope, Choice: choice, Via: via, Received: at, Recorded: at}
+	return Entry{Scope: scope, Choice: choice, Via: via, Received: at, Recorded: at, Authenticated: via == ViaPage}
 }
 
 func TestDecideNewsletter(t *testing.T) {
@@ -49,6 +49,10 @@ func TestDecideNewsletter(t *testing.T) {
 		{"erased and imported again", []Entry{entry(ScopeErased, Set, ViaConfirmed, 2), entry(topic, In, ViaImport, 3)}, Erased},
 		{"erased and back by their own act", []Entry{entry(ScopeErased, Set, ViaConfirmed, 2), entry(topic, In, ViaConfirmed, 3)}, ""},
 		{"restricted", []Entry{entry(topic, In, ViaPage, 1), entry(ScopeRestricted, Set, ViaStaff, 2)}, Restricted},
+		{"a later yes that could be anybody's", []Entry{entry(topic, Out, ViaMail, 1), {Scope: topic, Choice: In, Via: ViaPage, Received: start.Add(time.Hour)}}, OptedOut},
+		{"a later no that could be anybody's", []Entry{entry(topic, In, ViaPage, 1), entry(topic, Out, ViaMail, 2)}, OptedOut},
+		{"a no taken back to nothing said", []Entry{entry(ScopeMarketing, Out, ViaMail, 1), entry(ScopeMarketing, Lift, ViaConfirmed, 2), entry(topic, In, ViaImport, 3)}, ""},
+		{"a no that staff would take back", []Entry{entry(topic, In, ViaPage, 1), entry(topic, Out, ViaMail, 2), entry(topic, Lift, ViaStaff, 3)}, OptedOut},
 	}
 	for _, tt := range tests {
 		got := Decide(Person{State: Fold(tt.entries)}, Message{Class: Newsletter, Topic: 1}, Policy{})
@@ -91,16 +95,17 @@ func TestOnlyTheirOwnActTurnsANoIntoAYes(t *testing.T) {
 		var s State
 		refused := map[int]bool{}
 		for range rapid.IntRange(1, 20).Draw(t, "length") {
-			e := drawn(rapid.SampledFrom(scopes).Draw(t, "scope"), rapid.SampledFrom([]Choice{In, Out}).Draw(t, "choice"),
+			e := drawn(rapid.SampledFrom(scopes).Draw(t, "scope"), rapid.SampledFrom([]Choice{In, Out, Lift}).Draw(t, "choice"),
 				rapid.SampledFrom(ways).Draw(t, "via"), rapid.IntRange(0, 50).Draw(t, "minute"))
 			s = s.With(e)
 			for i, m := range messages {
 				reason := Decide(Person{State: s}, m, Policy{})
-				theirs := e.Choice == In && e.Via.Own() && covers(e.Scope, m)
+				theirs := e.Choice != Out && e.own() && covers(e.Scope, m)
 				if refused[i] && reason == "" && !theirs {
 					t.Fatalf("%+v turned a no to %+v into a yes", e, m)
 				}
-				refused[i] = reason == OptedOut || reason == Suppressed || refused[i] && reason != "" && !theirs
+				undone := reason == NoConsent && e.Choice != Out && e.own() // they took their no back: nothing is said any more
+				refused[i] = reason == OptedOut || reason == Suppressed || refused[i] && reason != "" && !theirs && !undone
 			}
 		}
 		again, err := DecodeState(s.Encode())
@@ -132,7 +137,7 @@ func TestLedgerHashCoversEveryField(t *testing.T) {
 		"scope": func(e *Entry) { e.Scope = ScopePartner }, "choice": func(e *Entry) { e.Choice = In }, "via": func(e *Entry) { e.Via = ViaMail },
 		"received": func(e *Entry) { e.Received = e.Received.Add(time.Microsecond) }, "recorded": func(e *Entry) { e.Recorded = e.Recorded.Add(time.Microsecond) },
 		"source": func(e *Entry) { e.Source = "x" }, "policy": func(e *Entry) { e.PolicyID = "x" }, "policy hash": func(e *Entry) { e.PolicyHash = []byte{1} },
-		"authenticated": func(e *Entry) { e.Authenticated = true }, "evidence": func(e *Entry) { e.Evidence = []byte{1} },
+		"authenticated": func(e *Entry) { e.Authenticated = !e.Authenticated }, "evidence": func(e *Entry) { e.Evidence = []byte{1} },
 	} {
 		changed := base
 		change(&changed)

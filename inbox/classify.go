@@ -48,7 +48,8 @@ func understand(raw []byte, cut bool, role string, ring consent.Keyring, ours Ou
 		return nil
 	})
 	if err != nil {
-		return verdict(consent.KindReview, 1, "unreadable", err.Error())
+		request = verdict(consent.KindReview, 1, "unreadable", err.Error())
+		request.NoReply = "unreadable"
 	}
 	return request
 }
@@ -77,7 +78,7 @@ func newReading(m Mail, role string, ring consent.Keyring, ours Ours) reading {
 
 func (r reading) request() consent.Request {
 	questions := []func() (consent.Request, bool){
-		r.bounce, r.report, r.sealed, r.button, r.unreadable, r.automatic, r.own, r.list, r.asked, r.abuse,
+		r.bounce, r.report, r.sealed, r.button, r.unreadable, r.looped, r.automatic, r.own, r.list, r.asked, r.abuse,
 	}
 	for _, ask := range questions {
 		if request, known := ask(); known {
@@ -120,6 +121,7 @@ func (r reading) identify(request consent.Request) consent.Request {
 	if r.Oversize {
 		request.Evidence = append(request.Evidence, consent.Evidence{Rule: "oversize"})
 	}
+	request.NoReply, request.Button = r.noReply(request), isButton(request)
 	return request
 }
 

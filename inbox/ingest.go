@@ -153,6 +153,7 @@ func (v *visits) take(ctx context.Context, e envelope, raw []byte) error {
 		return nil // somebody else moved it
 	}
 	request := understand(raw, e.size > maxRaw, v.Mailbox.Role, v.ring(), v.Ours)
+	v.notePath(raw, &request)
 	if v.Mailbox.Role == RoleReply && !isClear(request) {
 		v.left[e.uid] = true
 		return nil

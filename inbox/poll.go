@@ -180,6 +180,7 @@ type visits struct {
 	leased   time.Time // when the lease was last renewed
 	well     bool      // a look came to its end
 	noted    note
+	paths    bool // this server notes the return path of what it takes
 }
 
 // trouble is a mail that failed: tried again, ever less often, so that the

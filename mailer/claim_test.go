@@ -36,7 +36,7 @@ func TestClaimSaysNo(t *testing.T) {
 				c := dialSink(t, r)
 				ctx, cancel := context.WithCancel(context.Background())
 				defer cancel()
-				res := c.Send(ctx, Envelope{"b@example.org", "p@example.net"}, testMessage, tc.claim(&clock, cancel))
+				res := c.Send(ctx, Envelope{From: "b@example.org", To: "p@example.net"}, testMessage, tc.claim(&clock, cancel))
 				if res.Outcome != tc.want || !res.EndAt.IsZero() || res.Stage != StageClaim {
 					t.Fatalf("got %+v", res)
 				}
@@ -85,7 +85,7 @@ func TestCancel(t *testing.T) {
 			sink := startSink(t, opts)
 			c := dialSink(t, relayTo(t, sink))
 			began := time.Now()
-			res := c.Send(ctx, Envelope{"b@example.org", "p@example.net"}, testMessage, yes)
+			res := c.Send(ctx, Envelope{From: "b@example.org", To: "p@example.net"}, testMessage, yes)
 			if res.Outcome != GivenBack || res.Alive || !errors.Is(res.Err, context.Canceled) || time.Since(began) > 4*time.Second {
 				t.Errorf("got %+v", res)
 			}
@@ -106,7 +106,7 @@ func TestCancel(t *testing.T) {
 			}
 			sink := startSink(t, opts)
 			c := dialSink(t, relayTo(t, sink))
-			if res := c.Send(ctx, Envelope{"b@example.org", "p@example.net"}, testMessage, yes); res.Outcome != Accepted || !res.Alive {
+			if res := c.Send(ctx, Envelope{From: "b@example.org", To: "p@example.net"}, testMessage, yes); res.Outcome != Accepted || !res.Alive {
 				t.Errorf("got %+v", res)
 			}
 		})

@@ -60,7 +60,7 @@ func dialSink(t testing.TB, r Relay) *Conn {
 }
 
 func send(c *Conn, to string, claim Claim) Result {
-	return c.Send(context.Background(), Envelope{"bounce@example.org", to}, testMessage, claim)
+	return c.Send(context.Background(), Envelope{From: "bounce@example.org", To: to}, testMessage, claim)
 }
 
 func TestSendAccepted(t *testing.T) {
@@ -212,4 +212,24 @@ func TestRefusedButGo(t *testing.T) {
 		t.Fatalf("got %+v", res)
 	}
 	afterwards(t, c, r, sink, false, 1)
+}
+
+// TestQuiet asks a relay that can to tell nobody, and one that cannot nothing.
+func TestQuiet(t *testing.T) {
+	for _, dsn := range []bool{true, false} {
+		sink := startSink(t, mailertest.Options{DSN: dsn})
+		c := dialSink(t, relayTo(t, sink))
+		for _, quiet := range []bool{true, false} {
+			if r := c.Send(context.Background(), Envelope{To: "p@example.net", Quiet: quiet}, testMessage, yes); r.Outcome != Accepted {
+				t.Fatalf("got %+v", r)
+			}
+			all := sink.Records()
+			if got := all[len(all)-1].Notify; (got == "NEVER") != (dsn && quiet) {
+				t.Errorf("dsn %v, quiet %v: NOTIFY=%q", dsn, quiet, got)
+			}
+		}
+		if bad := sink.Violations(); len(bad) > 0 {
+			t.Error(bad)
+		}
+	}
 }

@@ -37,20 +37,20 @@ func TestRestingConnection(t *testing.T) {
 func TestRefusedBeforeWriting(t *testing.T) {
 	sink := startSink(t, mailertest.Options{Size: 1000})
 	c := dialSink(t, relayTo(t, sink))
-	ok := Envelope{"b@example.org", "p@example.net"}
+	ok := Envelope{From: "b@example.org", To: "p@example.net"}
 	for name, tc := range map[string]struct {
 		env  Envelope
 		msg  string
 		want string
 	}{
-		"crlf in recipient":  {Envelope{"b@example.org", "p@example.net>\r\nRCPT TO:<evil@example.com"}, "a\r\n", "5.1.3"},
-		"space":              {Envelope{"b@example.org", "p q@example.net"}, "a\r\n", "5.1.3"},
-		"brackets":           {Envelope{"b@example.org", "<p@example.net>"}, "a\r\n", "5.1.3"},
-		"nul in return path": {Envelope{"b\x00@example.org", "p@example.net"}, "a\r\n", "5.1.7"},
-		"empty recipient":    {Envelope{"b@example.org", ""}, "a\r\n", "5.1.3"},
-		"no domain":          {Envelope{"b@example.org", "p"}, "a\r\n", "5.1.3"},
-		"too long":           {Envelope{"b@example.org", strings.Repeat("x", 65) + "@example.net"}, "a\r\n", "5.1.3"},
-		"needs SMTPUTF8":     {Envelope{"b@example.org", "jürgen@example.net"}, "a\r\n", "5.6.7"},
+		"crlf in recipient":  {Envelope{From: "b@example.org", To: "p@example.net>\r\nRCPT TO:<evil@example.com"}, "a\r\n", "5.1.3"},
+		"space":              {Envelope{From: "b@example.org", To: "p q@example.net"}, "a\r\n", "5.1.3"},
+		"brackets":           {Envelope{From: "b@example.org", To: "<p@example.net>"}, "a\r\n", "5.1.3"},
+		"nul in return path": {Envelope{From: "b\x00@example.org", To: "p@example.net"}, "a\r\n", "5.1.7"},
+		"empty recipient":    {Envelope{From: "b@example.org", To: ""}, "a\r\n", "5.1.3"},
+		"no domain":          {Envelope{From: "b@example.org", To: "p"}, "a\r\n", "5.1.3"},
+		"too long":           {Envelope{From: "b@example.org", To: strings.Repeat("x", 65) + "@example.net"}, "a\r\n", "5.1.3"},
+		"needs SMTPUTF8":     {Envelope{From: "b@example.org", To: "jürgen@example.net"}, "a\r\n", "5.6.7"},
 		"bare LF":            {ok, "a\r\n.\nb\r\n", "5.6.0"},
 		"bare CR":            {ok, "a\rb\r\n", "5.6.0"},
 		"no end":             {ok, "a\r\nb", "5.6.0"},
@@ -86,7 +86,7 @@ func TestInternationalAddresses(t *testing.T) {
 			t.Errorf("%s: want %s", given, wire)
 		}
 	}
-	if res := c.Send(context.Background(), Envelope{"", "p@example.net"}, testMessage, yes); res.Outcome != Accepted {
+	if res := c.Send(context.Background(), Envelope{From: "", To: "p@example.net"}, testMessage, yes); res.Outcome != Accepted {
 		t.Errorf("null return path: %+v", res)
 	}
 }
@@ -99,11 +99,11 @@ func TestBigMessage(t *testing.T) {
 			sink := startSink(t, opts)
 			r := relayTo(t, sink)
 			c := dialSink(t, r)
-			res := c.Send(context.Background(), Envelope{"b@example.org", "p@example.net"}, msg, yes)
+			res := c.Send(context.Background(), Envelope{From: "b@example.org", To: "p@example.net"}, msg, yes)
 			if res.Outcome != Accepted || string(sink.Records()[0].Data) != string(msg) {
 				t.Fatalf("%+v", res)
 			}
-			res = c.Send(context.Background(), Envelope{"b@example.org", "p@example.net"}, msg, no)
+			res = c.Send(context.Background(), Envelope{From: "b@example.org", To: "p@example.net"}, msg, no)
 			if res.Outcome != Skipped || sink.Count() != 1 {
 				t.Fatalf("%+v", res)
 			}
@@ -173,7 +173,7 @@ func BenchmarkSend(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				c := dialSink(b, r)
 				for pb.Next() {
-					if res := c.Send(context.Background(), Envelope{"b@example.org", "p@example.net"}, msg, yes); res.Outcome != Accepted {
+					if res := c.Send(context.Background(), Envelope{From: "b@example.org", To: "p@example.net"}, msg, yes); res.Outcome != Accepted {
 						b.Errorf("%+v", res)
 						return
 					}

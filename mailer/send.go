@@ -14,6 +14,8 @@ import (
 type Envelope struct {
 	From string // return path; empty for the null path of automatic answers (RFC 3834 §3.3)
 	To   string
+
+	Quiet bool // nobody is to be told what becomes of it (RFC 3461 §4.1), where the relay can keep still
 }
 
 // Claim is asked when everything but the end of the message is with the relay. It says
@@ -168,7 +170,11 @@ func (t *transaction) commands() []command {
 	buf := append(append(append(t.c.buf[:0], "MAIL FROM:<"...), t.from.text...), '>')
 	buf = append(append(buf, params...), "\r\n"...)
 	m := len(buf)
-	buf = append(append(append(buf, "RCPT TO:<"...), t.to.text...), ">\r\n"...)
+	buf = append(append(append(buf, "RCPT TO:<"...), t.to.text...), '>')
+	if t.env.Quiet && t.c.offers.DSN {
+		buf = append(buf, " NOTIFY=NEVER"...)
+	}
+	buf = append(buf, "\r\n"...)
 	r := len(buf)
 	last := command{StageData, nil, 3, limit.Data}
 	if t.c.offers.Chunking { // RFC 3030 §2: preferred, as it can be taken back

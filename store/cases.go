@@ -81,7 +81,7 @@ func (t *tx) openCaseByMail(ctx context.Context, m Inbound, who consent.Key, kno
 	if stored || ask {
 		identity = consent.IdentityClaimed
 	}
-	k.caseNo, err = t.addCase(ctx, m, Case{Identity: identity, Key: k.key}, ask)
+	k.caseNo, err = t.addCase(ctx, m, Case{Identity: identity, Key: k.key}, ask && m.Request.NoReply == "")
 	if err != nil || !stored || held[who].state.Hold != 0 {
 		return "case", k, err
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"heed/consent"
 )
 
 // The kinds of what heed writes to one person outside campaigns. Each has its
@@ -23,6 +25,12 @@ const (
 	WriteOutcome  = "outcome"  // how a case ended
 	WriteRefused  = "refused"  // that it is refused, why, and where to complain
 	WriteReport   = "report"   // the link to a copy of everything held
+
+	WriteNotice  = "notice"  // an opt-out that anybody could have written, with the link that takes it back
+	WriteAnswer  = "answer"  // what an opt-out in the person's own words did
+	WriteUnknown = "unknown" // nothing is stored under the address that wrote
+	WriteReceipt = "receipt" // a case was opened: what was understood, and until when it is answered
+	WriteForged  = "forged"  // somebody wrote in the person's name: do they want the mail again
 )
 
 // Correspondence is a mail from us to one person. It is a row first and a mail
@@ -37,7 +45,8 @@ type Correspondence struct {
 	Key     string // address key of the recipient; empty where nobody is on file
 	Created time.Time
 	Ended   time.Time
-	Code    int // the relay's
+	Code    int       // the relay's
+	Due     time.Time // not to be sent before; zero: at once. Known to its job only
 	Words
 
 	holder string // whose key seals the words
@@ -51,8 +60,10 @@ type Words struct {
 	InReplyTo string    `json:"in_reply_to,omitempty"` // Message-ID with its brackets
 	Subject   string    `json:"subject,omitempty"`     // of a text that staff wrote
 	Text      string    `json:"text,omitempty"`
-	Scopes    []string  `json:"scopes,omitempty"` // that an opt-out stopped
-	At        time.Time `json:"at,omitzero"`      // when it took effect
+	Scopes    []string  `json:"scopes,omitempty"`  // that an opt-out stopped
+	At        time.Time `json:"at,omitzero"`       // when it took effect
+	Already   bool      `json:"already,omitempty"` // at that time, by an earlier opt-out
+	Undo      int64     `json:"undo,omitempty"`    // row of the ledger that the link in the mail takes back
 }
 
 // write stores correspondence and the job that sends it, in the transaction of
@@ -72,7 +83,7 @@ func (t *tx) write(ctx context.Context, holder string, c Correspondence) (int64,
 	if err != nil {
 		return 0, fmt.Errorf("writing to a person: %w", err)
 	}
-	_, err = t.addJobs(ctx, 1, Job{Queue: "privacy", Kind: "write", Subject: id})
+	_, err = t.addJobs(ctx, 1, Job{Queue: "privacy", Kind: "write", Subject: id, Due: c.Due})
 	return id, err
 }
 
@@ -135,6 +146,24 @@ func (s *Store) Correspondence(ctx context.Context, id int64) (Correspondence, e
 	return c, err
 }
 
+// Letters lists what was written to an address key, oldest first.
+func (s *Store) Letters(ctx context.Context, key consent.Key) ([]Correspondence, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT `+correspondenceColumns+` FROM correspondence WHERE address = $1 ORDER BY id`, key.String())
+	if err != nil {
+		return nil, fmt.Errorf("reading letters: %w", err)
+	}
+	defer found.Close()
+	var all []Correspondence
+	for found.Next() {
+		c, err := s.scanCorrespondence(ctx, found)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, found.Err()
+}
+
 // EndCorrespondence notes what became of a mail of ours: sent, rejected, or
 // dropped because it is no longer wanted. code is the relay's, 0 where none.
 func (s *Store) EndCorrespondence(ctx context.Context, c Correspondence, state string, code int) error {
@@ -146,6 +175,11 @@ func (s *Store) EndCorrespondence(ctx context.Context, c Correspondence, state s
 		}
 		if c.Kind == WriteErased {
 			return t.certificateEnded(ctx, c.Case, state)
+		}
+		if state == "sent" {
+			if err := t.beginUndo(ctx, c); err != nil {
+				return err
+			}
 		}
 		if err := t.keepSent(ctx, c); err != nil || c.Case == 0 {
 			return err

@@ -122,7 +122,19 @@ func (s *Store) explainLedger(ctx context.Context, key consent.Key, topics []Nam
 
 // Ledger reads the rows of one address key, oldest first.
 func (s *Store) Ledger(ctx context.Context, key consent.Key) ([]consent.Entry, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT `+ledgerColumns+` FROM ledger WHERE address = $1 ORDER BY seq`, key.String())
+	found, err := s.read.QueryContext(ctx, ledgerOf, key.String())
+	return scanLedger(found, err)
+}
+
+// ledger reads them inside a transaction that holds the key.
+func (t *tx) ledger(ctx context.Context, key consent.Key) ([]consent.Entry, error) {
+	found, err := t.QueryContext(ctx, ledgerOf, key.String())
+	return scanLedger(found, err)
+}
+
+const ledgerOf = `SELECT ` + ledgerColumns + ` FROM ledger WHERE address = $1 ORDER BY seq`
+
+func scanLedger(found *sql.Rows, err error) ([]consent.Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ledger: %w", err)
 	}

@@ -60,7 +60,7 @@ var coded = []string{
 	"privacy_case id address", "tray inbound", "inbound id digest address caseno ledger", "correspondence id caseno inbound address holder",
 	"mail_text inbound holder", "case_event caseno holder", "erasure caseno seq", "erasure_item caseno",
 	"mail_removal inbound caseno digest", "proof once", "report_link caseno address reader", "address_change old new caseno holder",
-	"address_link old new", "case_subject caseno address",
+	"address_link old new", "mail_optout seq inbound address", "case_subject caseno address",
 }
 
 // impersonal are the columns that hold nothing of a person: settings, states,
@@ -75,12 +75,12 @@ var impersonal = []string{
 	"job id queue kind state generation due campaign subject worker attempts note changed", "worker id place role capacity started beat",
 	"mailbox name lease_owner lease_until seen role trouble trouble_since noted read_validity read_uid",
 	"privacy_case kind state identity mailbox language received due confirm_until asked ended via opened assignee first_due answered extended last_asked reminded",
-	"inbound mailbox validity uid received recorded kind outcome folder rules",
+	"inbound mailbox validity uid received recorded kind outcome folder rules no_reply",
 	"correspondence kind state created ended code", "case_event id at kind staff",
 	"alarm id kind key raised cleared quiet", "alarm_told alarm way says at", "tray received", "policy_refusal id campaign at",
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
 	"mail_removal mailbox received state changed", "proof seen", "report_link id created until closed",
-	"address_change id state created until old_clicked new_clicked ended", "address_link at",
+	"address_change id state created until old_clicked new_clicked ended", "address_link at", "mail_optout recorded proven undo_until undone batch forged",
 }
 
 func pieceCalled(name string) (piece, bool) {

@@ -29,6 +29,8 @@ type Inbound struct {
 	Case                  int64  // our case that its subject names; 0: none
 
 	Via, By string // of what came by letter or telephone: how, and who wrote it down
+
+	id int64 // its number here
 }
 
 // via is how a request came.
@@ -70,10 +72,13 @@ func (s *Store) RecordMail(ctx context.Context, m Inbound) (Filing, error) {
 		if err := t.firstTime(ctx, &m); err != nil {
 			return err
 		}
+		if m.id, err = t.take(ctx, "inbound", 1); err != nil {
+			return err
+		}
 		f, err = t.actOn(ctx, m)
 		return err
 	})
-	if err == nil && f.Outcome == "case" {
+	if err == nil && (f.Outcome == "case" || f.Outcome == "opted_out") {
 		s.pokeAll()
 	}
 	return f, err
@@ -99,6 +104,9 @@ func (t *tx) knownMail(ctx context.Context, m Inbound) (f Filing, found bool, er
 		return f, false, err
 	}
 	f.Outcome, f.Duplicate = "duplicate", true
+	if m.id, err = t.take(ctx, "inbound", 1); err != nil {
+		return f, true, err
+	}
 	return f.stopping(key), true, t.keepMail(ctx, m, f, kept{key: key})
 }
 
@@ -118,17 +126,13 @@ type kept struct {
 }
 
 func (t *tx) keepMail(ctx context.Context, m Inbound, f Filing, k kept) error {
-	id, err := t.take(ctx, "inbound", 1)
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(ctx, `INSERT INTO inbound (id, mailbox, validity, uid, digest, received, recorded, kind, outcome, folder, address, caseno, ledger, rules)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`, id, m.Mailbox, m.Validity, m.UID, m.Digest, m.Received.UnixMicro(),
-		t.now.UnixMicro(), string(m.Request.Kind), f.Outcome, f.Folder, k.key, number(int(k.caseNo)), number(int(k.ledger)), rules(m.Request))
+	_, err := t.exec(ctx, `INSERT INTO inbound (id, mailbox, validity, uid, digest, received, recorded, kind, outcome, folder, address, caseno, ledger, rules, no_reply)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, m.id, m.Mailbox, m.Validity, m.UID, m.Digest, m.Received.UnixMicro(),
+		t.now.UnixMicro(), string(m.Request.Kind), f.Outcome, f.Folder, k.key, number(int(k.caseNo)), number(int(k.ledger)), rules(m.Request), m.Request.NoReply)
 	if err != nil {
 		return fmt.Errorf("keeping a mail's outcome: %w", err)
 	}
-	return t.keepText(ctx, id, m, f, k)
+	return t.keepText(ctx, m.id, m, f, k)
 }
 
 // rules lists which rules fired; the words that fired them are personal, and
@@ -145,53 +149,32 @@ func rules(r consent.Request) string {
 // actOn does what a mail asks for and keeps it.
 func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 	f := Filing{Folder: "Processed", Outcome: "no_action"}
-	who, known, err := t.sender(ctx, m)
-	if err != nil {
-		return f, err
-	}
 	k := kept{}
+	var err error
 	switch m.Request.Kind {
 	case consent.KindBounce:
 		f.Outcome, k, f.Paused, err = t.bounce(ctx, m)
 	case consent.KindSpamReport:
 		f.Outcome, k, err = t.spamReport(ctx, m)
-		if f = f.stopping(k.key); f.Outcome == "case" {
+		if f.Outcome == "case" {
 			f.Folder = "Review"
 		}
 	case consent.KindAutoReply:
-	case consent.KindUnsubscribe, consent.KindObjection, consent.KindPreference:
-		if known && (len(m.Request.Stops()) > 0 || m.Request.Kind != consent.KindPreference) {
-			f.Outcome, k, err = t.mailOptOut(ctx, m, who)
-			f = f.stopping(k.key)
-			break
-		}
-		fallthrough
-	case consent.KindErasure, consent.KindAccess, consent.KindRectification, consent.KindComplaint, consent.KindGuardian, consent.KindReview:
-		if k, err = t.joined(ctx, m, who, known); err != nil || k.caseNo != 0 {
-			f.Outcome, f.Folder = "case", "Review"
-			break
-		}
-		f.Outcome, k, err = t.openCaseByMail(ctx, m, who, known)
-		if err == nil && known && alsoStops(m.Request) {
-			_, _, err = t.mailOptOut(ctx, m, who)
-		}
-		f = f.stopping(k.key)
-		f.Folder = folderOf(m.Request.Kind)
-	default:
+	case consent.KindUnrelated:
 		f.Outcome, f.Folder = "tray", "Review"
-		if k, err = t.joined(ctx, m, who, known); k.caseNo != 0 {
+		if k, err = t.joinedByMail(ctx, m); k.caseNo != 0 {
 			f.Outcome = "case"
 		}
+	default:
+		f, k, err = t.serve(ctx, m)
 	}
 	if err != nil {
 		return f, err
 	}
+	if m.Request.Kind != consent.KindBounce {
+		f = f.stopping(k.key)
+	}
 	return f, t.keepMail(ctx, m, f, k)
-}
-
-// alsoStops tells whether somebody who asks for more also wants to be left alone.
-func alsoStops(r consent.Request) bool {
-	return slices.Contains(r.Also, consent.KindUnsubscribe) || slices.Contains(r.Also, consent.KindObjection)
 }
 
 func folderOf(k consent.Kind) string {
@@ -212,49 +195,6 @@ func (t *tx) sender(ctx context.Context, m Inbound) (k consent.Key, known bool, 
 	}
 	k, _, err = t.s.Key(m.Request.From)
 	return k, err == nil, err
-}
-
-// mailOptOut stops what the mail asks to stop. Somebody whom we do not know is
-// kept as an address key that must not be written to.
-func (t *tx) mailOptOut(ctx context.Context, m Inbound, who consent.Key) (string, kept, error) {
-	held, err := t.lockKeys(ctx, []consent.Key{who})
-	if err != nil {
-		return "", kept{}, err
-	}
-	k := kept{key: who.String()}
-	for _, o := range optOuts(m, who) {
-		stopped, err := t.optOut(ctx, held, o)
-		if err != nil {
-			return "", kept{}, err
-		}
-		if !stopped.Already {
-			err = t.QueryRowContext(ctx, `SELECT max(seq) FROM ledger WHERE address = $1`, k.key).Scan(&k.ledger)
-		}
-		if err != nil {
-			return "", kept{}, fmt.Errorf("finding the opt-out of a mail: %w", err)
-		}
-	}
-	return "opted_out", k, nil
-}
-
-// optOuts are all that a mail stops: what a link of ours names, or what it says
-// itself, or all marketing.
-func optOuts(m Inbound, who consent.Key) (all []OptOut) {
-	o := OptOut{Key: who, Received: m.Received, Via: consent.ViaMail,
-		Authenticated: m.Request.Authenticated || m.Request.Link != nil, Evidence: evidence(m)}
-	if l := m.Request.Link; l != nil && l.Purpose == consent.PurposeOptOut {
-		o.Topic = int(l.Scope)
-		return []OptOut{o}
-	}
-	for _, scope := range m.Request.Stops() {
-		o.Scope = scope
-		all = append(all, o)
-	}
-	if len(all) == 0 {
-		o.Scope = consent.ScopeMarketing
-		all = append(all, o)
-	}
-	return all
 }
 
 // evidence is what the ledger seals: how the mail was understood.

@@ -17,16 +17,20 @@ type OptOut struct {
 	Topic         int
 	Received      time.Time // at our edge; zero: now
 	Via           consent.Via
+	Source        string // how staff learnt of it; not personal
 	Authenticated bool
 	Evidence      string // kept sealed
 }
 
 // Stopped says what an opt-out did.
 type Stopped struct {
-	Scope     consent.Scope
-	Topic     string // name of the topic that stopped, empty for all marketing
-	Effective time.Time
-	Already   bool
+	Scope      consent.Scope
+	Topic      string // name of the topic that stopped, empty for all marketing
+	Effective  time.Time
+	Already    bool
+	Outweighed bool // a yes that came later, before this was recorded, stands
+
+	seq int64 // its row in the ledger; 0 where nothing was written
 }
 
 // OptOut takes effect with its commit. Call AwaitClaims before telling anybody:
@@ -50,28 +54,43 @@ func (s *Store) OptOut(ctx context.Context, o OptOut) (Stopped, error) {
 	return stopped, nil
 }
 
-// optOut records an opt-out for a locked key, unless nothing is left to stop.
+// optOut records an opt-out for a locked key, unless nothing is left to stop. A
+// no that stands only by words that may be taken back is said again by a firmer
+// one.
 func (t *tx) optOut(ctx context.Context, held map[consent.Key]*standing, o OptOut) (Stopped, error) {
 	state := held[o.Key].state
 	if o.Scope == "" {
 		o.Scope = state.OneClickScope(o.Topic)
 	}
 	if at, out := stoppedAt(state, o.Scope); out {
-		return Stopped{Scope: o.Scope, Effective: at, Already: true}, nil
+		firm, err := t.firm(ctx, o)
+		if err != nil || firm {
+			return Stopped{Scope: o.Scope, Effective: at, Already: true}, err
+		}
 	}
 	opened, err := t.openClaims(ctx, o.Key)
 	if err != nil {
 		return Stopped{}, err
 	}
 	seq, err := t.record(ctx, held, []act{{key: o.Key, scope: o.Scope, choice: consent.Out, received: o.Received,
-		via: o.Via, authenticated: o.Authenticated, evidence: o.Evidence}})
+		via: o.Via, source: o.Source, authenticated: o.Authenticated, evidence: o.Evidence}})
 	if err != nil {
 		return Stopped{}, err
 	}
 	if err := t.raiseBarrier(ctx, seq, opened); err != nil {
 		return Stopped{}, err
 	}
-	return Stopped{Scope: o.Scope, Effective: t.now}, nil
+	_, out := stoppedAt(held[o.Key].state, o.Scope)
+	return Stopped{Scope: o.Scope, Effective: t.now, Outweighed: !out, seq: seq}, nil
+}
+
+// firm tells whether a no stands that is at least as hard to take back as o.
+func (t *tx) firm(ctx context.Context, o OptOut) (bool, error) {
+	entries, err := t.ledger(ctx, o.Key)
+	if err != nil {
+		return false, err
+	}
+	return consent.Firm(entries, o.Scope, consent.Entry{Via: o.Via, Authenticated: o.Authenticated}.Strength()), nil
 }
 
 func stoppedAt(s consent.State, scope consent.Scope) (time.Time, bool) {

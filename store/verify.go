@@ -231,8 +231,13 @@ func (t *tx) verifyAlerts(ctx context.Context, v *Invariant) error {
 		WHERE c.class = 'alert' AND c.state = 'done' AND (d.state IN ('waiting', 'deferred') OR (d.state = 'uncertain' AND d.attempts < 2))`)
 }
 
-// verifyReplies: no mail that must not be answered led to a question.
+// verifyReplies: each letter that answers a mail answers one that may be
+// answered, a mail has one answer at most, and no automatic mail led to a
+// question.
 func (t *tx) verifyReplies(ctx context.Context, v *Invariant) error {
-	return t.verifyBy(ctx, v, `SELECT count(*) FROM inbound`, `SELECT 'mail ' || i.id FROM inbound i
-		JOIN privacy_case p ON p.id = i.caseno WHERE i.kind IN ('auto-reply', 'bounce', 'arf') AND p.asked > 0`)
+	return t.verifyBy(ctx, v, `SELECT (SELECT count(*) FROM inbound) + (SELECT count(*) FROM correspondence WHERE inbound IS NOT NULL)`,
+		`SELECT 'letter ' || c.id FROM correspondence c JOIN inbound i ON i.id = c.inbound
+		WHERE c.kind IN `+automatic+` AND (i.no_reply <> '' OR i.kind IN ('auto-reply', 'bounce', 'arf', 'unrelated') OR i.outcome = 'duplicate')
+		UNION ALL SELECT 'mail ' || inbound FROM correspondence WHERE kind IN `+automatic+` AND inbound IS NOT NULL GROUP BY inbound HAVING count(*) > 1
+		UNION ALL SELECT 'mail ' || i.id FROM inbound i JOIN privacy_case p ON p.id = i.caseno WHERE i.kind IN ('auto-reply', 'bounce', 'arf') AND p.asked > 0`)
 }

@@ -1,10 +1,5 @@
 package templates
 
-import (
-	"strings"
-	"time"
-)
-
 // ErasureConfirmData fills the mail that asks whether a request to delete came from the address's owner.
 type ErasureConfirmData struct {
 	Language  string // BCP 47; English where there are no words
@@ -17,33 +12,6 @@ type ErasureConfirmData struct {
 func ErasureConfirm(d ErasureConfirmData) (subject, text string) {
 	m := wordsFor(d.Language).Mails
 	return m.EraseConfirmSubject, fillClean(m.EraseConfirm, "sender", d.Sender, "link", d.Link, "reference", d.Reference)
-}
-
-// OptOutNoticeData fills the notice to the address on file after an opt-out mail that could not be authenticated.
-type OptOutNoticeData struct {
-	Language string
-	Sender   string
-	Topic    string // name of the topic; empty means all marketing
-	At       time.Time
-	UndoLink string // absolute URL; empty leaves that paragraph out
-}
-
-// OptOutNotice is that notice: what was understood, since when, what continues, and how to undo it.
-func OptOutNotice(d OptOutNoticeData) (subject, text string) {
-	w := wordsFor(d.Language)
-	opening := w.Mails.OptOutTopic
-	if d.Topic == "" {
-		opening = w.Mails.OptOutAll
-	}
-	paragraphs := []string{
-		fillClean(opening, "topic", d.Topic, "date", w.date(d.At), "time", w.moment(d.At)),
-		w.Mails.OptOutRest,
-	}
-	if d.UndoLink != "" {
-		paragraphs = append(paragraphs, fillClean(w.Mails.OptOutUndo, "link", d.UndoLink))
-	}
-	paragraphs = append(paragraphs, clean(d.Sender)+"\n")
-	return w.Mails.OptOutSubject, strings.Join(paragraphs, "\n")
 }
 
 // RegistrationData fills the mail that asks whether an address was given by its owner.

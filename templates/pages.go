@@ -124,6 +124,7 @@ type page struct {
 	InFlight                   bool
 	Button                     *form
 	Rows                       []row
+	Until                      string
 	Contact                    *contact
 	Lines                      []string
 	Way                        *way

@@ -43,6 +43,13 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"choices-none": func(w io.Writer) error {
 			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, Action: "/p/abc234", Topics: []Choice{{ID: "product", Name: topic}}, Stopped: true})
 		},
+		"undo": func(w io.Writer) error {
+			return UndoPage(w, UndoData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/b/abc234",
+				Stopped: Stops{Topics: []string{topic, "Events"}}, At: pageAt(), Until: pageAt().AddDate(0, 0, 7)})
+		},
+		"undone":       func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneNow, pageAt()) },
+		"undo-late":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneLate, pageAt()) },
+		"undo-used":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneUsed, pageAt()) },
 		"link-problem": notice(NoticeData{Kind: NoticeBadLink, Language: lang, Sender: sender, Contact: contact}),
 		"try-again":    notice(NoticeData{Kind: NoticeTryAgain, Language: lang, Sender: sender, Contact: contact}),
 		"expired":      notice(NoticeData{Kind: NoticeExpired, Language: lang, Sender: sender, Days: 30}),
@@ -79,7 +86,7 @@ func TestPagesAreAccessible(t *testing.T) {
 				if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 || title == "" {
 					t.Errorf("h1 %d, main %d, title %q", count["h1"], count["main"], title)
 				}
-				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1}[name]
+				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1, "undo": 1}[name]
 				if count["form"] != forms || count["button"] != forms || count["post"] != forms {
 					t.Errorf("%d forms, %d buttons, %d post; want %d", count["form"], count["button"], count["post"], forms)
 				}

@@ -20,12 +20,13 @@ type words struct {
 		First  string   `yaml:"first"` // the first of a month, which French writes as an ordinal
 		Months []string `yaml:"months"`
 	} `yaml:"date"`
-	Footer footerWords `yaml:"footer"`
-	Rights rightsWords `yaml:"rights"`
-	Report reportWords `yaml:"report"`
-	Pages  pageWords   `yaml:"pages"`
-	Cases  caseWords   `yaml:"cases"`
-	Mails  mailWords   `yaml:"mails"`
+	Footer  footerWords `yaml:"footer"`
+	Rights  rightsWords `yaml:"rights"`
+	Report  reportWords `yaml:"report"`
+	Pages   pageWords   `yaml:"pages"`
+	Cases   caseWords   `yaml:"cases"`
+	Mails   mailWords   `yaml:"mails"`
+	Letters letterWords `yaml:"letters"`
 }
 
 type footerWords struct {
@@ -95,11 +96,6 @@ type pageWords struct {
 type mailWords struct {
 	EraseConfirmSubject string `yaml:"erase_confirm_subject"`
 	EraseConfirm        string `yaml:"erase_confirm"`
-	OptOutSubject       string `yaml:"optout_subject"`
-	OptOutTopic         string `yaml:"optout_topic"`
-	OptOutAll           string `yaml:"optout_all"`
-	OptOutRest          string `yaml:"optout_rest"`
-	OptOutUndo          string `yaml:"optout_undo"`
 	ErasedSubject       string `yaml:"erased_subject"`
 	Erased              string `yaml:"erased"`
 	ErasedBy            string `yaml:"erased_by"`
@@ -116,6 +112,14 @@ type mailWords struct {
 
 // Languages returns the languages that mails and pages exist in, the default first.
 func Languages() []string { return []string{"en", "de", "fr", "es"} }
+
+// Speaks tells whether there are words in the language of a BCP 47 tag.
+func Speaks(tag string) bool { return allWords()[baseOf(tag)] != nil }
+
+func baseOf(tag string) string {
+	base, _, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
+	return base
+}
 
 // allWords reads the language files once; they are part of the program, so a bad one is a bug that a test finds.
 var allWords = sync.OnceValue(func() map[string]*words {
@@ -154,8 +158,7 @@ func unbroken(raw []byte) []byte {
 
 // wordsFor returns the words of a BCP 47 tag's language, English where there are none.
 func wordsFor(tag string) *words {
-	base, _, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
-	if w := allWords()[base]; w != nil {
+	if w := allWords()[baseOf(tag)]; w != nil {
 		return w
 	}
 	return allWords()["en"]

@@ -55,7 +55,7 @@ func TestInABrowser(t *testing.T) {
 }
 
 // read does the steps and gives what is then on the page.
-func read(t *testing.T, ctx context.Context, what chromedp.Action[string], steps ...chromedp.Action[chromedp.Void]) string {
+func read[T any](t *testing.T, ctx context.Context, what chromedp.Action[T], steps ...chromedp.Action[chromedp.Void]) T {
 	t.Helper()
 	for i, step := range steps {
 		if err := chromedp.Do(ctx, step); err != nil {

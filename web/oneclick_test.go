@@ -176,12 +176,13 @@ func TestALinkDoesOneThing(t *testing.T) {
 	for page, purposes := range map[string][]consent.Purpose{
 		"u": {consent.PurposeChoices, consent.PurposeConfirm, consent.PurposeBounce, consent.PurposeUndo},
 		"p": {consent.PurposeConfirm, consent.PurposeBounce, consent.PurposeUndo},
+		"b": {consent.PurposeOptOut, consent.PurposeChoices, consent.PurposeBounce, consent.PurposeConfirm, consent.PurposeLetter, consent.PurposeReport},
 		"c": {consent.PurposeOptOut, consent.PurposeChoices, consent.PurposeBounce, consent.PurposeUndo},
 	} {
 		for _, purpose := range purposes {
 			path := "/" + page + "/" + b.link(purpose, "ann@example.com", 1)
 			b.ask("GET", path, "", "").wants(t, 404)
-			b.ask("POST", path, urlencoded, "List-Unsubscribe=One-Click&scope=all&confirm=delete").wants(t, 404)
+			b.ask("POST", path, urlencoded, "List-Unsubscribe=One-Click&scope=all&confirm=delete&undo=yes").wants(t, 404)
 		}
 	}
 	if b.rows() != before {

@@ -18,6 +18,7 @@ type person struct {
 	state  consent.State
 	lang   string
 	masked string // address with all but its first letter hidden; empty where nobody is stored
+	zone   *time.Location
 }
 
 // lookWithin bounds what a page reads from the database.
@@ -46,10 +47,13 @@ func (s *Server) whoIs(r *http.Request, key consent.Key) (person, error) {
 	if err != nil {
 		return person{}, err
 	}
-	who := person{lang: accepted(r)}
+	who := person{lang: accepted(r), zone: time.UTC}
 	if known {
 		who.state, who.masked = stored.State, templates.Mask(stored.Email)
 		who.lang = spoken(stored.Language, who.lang)
+		if place, err := time.LoadLocation(stored.TimeZone); err == nil {
+			who.zone = place
+		}
 		return who, nil
 	}
 	who.state, err = s.o.Store.State(ctx, key)

@@ -19,14 +19,19 @@ func (w *Worker) confirm(ctx context.Context, c store.Correspondence, p store.Pe
 	if err != nil {
 		return "", "", false, err
 	}
+	also, err := w.optOutData(ctx, c, p)
+	if err != nil {
+		return "", "", false, err
+	}
+	also.Language = language(about, p)
 	link := w.PublicURL + "/c/" + token
 	if about.Kind == consent.CaseAccess {
 		subject, text = templates.CopyConfirm(templates.RightData{Language: language(about, p), Sender: w.Sender.Name, Link: link, Reference: reference(about)})
-		return subject, text, true, nil
+		return subject, templates.Beside(text, about.Due, also), true, nil
 	}
 	subject, text = templates.ErasureConfirm(templates.ErasureConfirmData{Language: language(about, p), Sender: w.Sender.Name,
 		Link: link, Reference: reference(about)})
-	return subject, text, true, nil
+	return subject, templates.Beside(text, about.Due, also), true, nil
 }
 
 // copyReady brings the link to a copy, unless it was closed meanwhile.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"heed/consent"
@@ -17,7 +18,13 @@ type letter struct {
 	inReplyTo         string // Message-ID of the mail that it answers, or empty
 	replyTo           string // where an answer to it goes; empty: to the sender
 	byHand            bool   // a person wrote it, so that it is no automatic answer
+	loop              string // marks it as ours, should it come back
 }
+
+// loopHeader is what inbox looks for.
+const loopHeader = "Heed-Loop"
+
+var messageID = regexp.MustCompile(`^<[!-;=?-~]{1,200}@[!-;=?-~]{1,200}>$`)
 
 // write sends what heed has to say to one person. What is no longer wanted
 // when its turn comes is dropped: a question whose case has ended, or a mail to
@@ -29,6 +36,9 @@ func (w *Worker) write(ctx context.Context, j store.Job) error {
 	}
 	if err != nil || c.State != "waiting" { // not there: whom it was for was erased
 		return w.Store.EndJob(ctx, j, time.Time{})
+	}
+	if turn, err := w.Store.LetterTurn(ctx, c); err != nil || !turn.IsZero() {
+		return errors.Join(err, w.Store.EndJob(ctx, j, turn))
 	}
 	l, wanted, err := w.letter(ctx, c)
 	if err != nil {
@@ -56,6 +66,7 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 		return l, false, err
 	}
 	l = letter{to: p.Email, inReplyTo: c.InReplyTo}
+	l.loop = w.loopMark(c)
 	switch c.Kind {
 	case store.WriteConfirm:
 		l.subject, l.text, wanted, err = w.confirm(ctx, c, p)
@@ -66,6 +77,12 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 		l.to, l.inReplyTo = p.Email, c.InReplyTo
 	case store.WriteReport:
 		l.subject, l.text, wanted, err = w.copyReady(ctx, c, p)
+	case store.WriteNotice, store.WriteAnswer, store.WriteForged:
+		l.subject, l.text, wanted, err = w.aboutOptOut(ctx, c, p)
+	case store.WriteUnknown:
+		l.subject, l.text, wanted = w.unknown(c)
+	case store.WriteReceipt:
+		l.subject, l.text, wanted, err = w.receipt(ctx, c, p)
 	default:
 		err = fmt.Errorf("no letter is called %q; a newer heed made it", c.Kind)
 	}
@@ -83,12 +100,16 @@ func (w *Worker) recipient(ctx context.Context, c store.Correspondence) (p store
 	if err != nil {
 		return p, false, fmt.Errorf("correspondence %d: %w", c.ID, err)
 	}
-	return w.Store.PersonByKey(ctx, key)
+	if p, found, err = w.Store.PersonByKey(ctx, key); err == nil && !found && c.To != "" {
+		p.Email, found = c.To, true
+	}
+	return p, found, err
 }
 
 // deliver hands a letter to the relay. It carries the null return path and says
-// that a machine wrote it (RFC 3834 §3.3, §5), unless a person did. The state is sent or rejected;
-// an error means that it is to be tried again.
+// that a machine wrote it, and nobody is to report on it (RFC 3834 §3.3, §5),
+// unless a person did. The state is sent or rejected; an error means that it is
+// to be tried again.
 func (w *Worker) deliver(ctx context.Context, id string, l letter) (state string, code int, err error) {
 	headers := mailer.Headers{From: mailer.Address{Name: w.Sender.Name, Addr: w.Sender.From}, To: mailer.Address{Addr: l.to},
 		Subject: l.subject, Date: w.Now(), MessageID: id + "@" + w.Sender.Domain}
@@ -98,8 +119,11 @@ func (w *Worker) deliver(ctx context.Context, id string, l letter) (state string
 	if l.replyTo != "" {
 		headers.ReplyTo = mailer.Address{Addr: l.replyTo}
 	}
-	if l.inReplyTo != "" { // RFC 3834 §3.1.5
+	if messageID.MatchString(l.inReplyTo) { // RFC 3834 §3.1.6; what is no Message-ID is nothing to refer to
 		headers.Extra = append(headers.Extra, mailer.Header{Name: "In-Reply-To", Value: l.inReplyTo}, mailer.Header{Name: "References", Value: l.inReplyTo})
+	}
+	if l.loop != "" {
+		headers.Extra = append(headers.Extra, mailer.Header{Name: loopHeader, Value: l.loop})
 	}
 	msg, err := mailer.Plain(headers, l.text)
 	if err != nil {
@@ -120,7 +144,7 @@ func (w *Worker) handOver(ctx context.Context, to string, msg []byte) (state str
 	if err != nil {
 		return "", 0, err
 	}
-	r := conn.Send(ctx, mailer.Envelope{To: to}, msg, func(context.Context) (bool, error) { return true, nil })
+	r := conn.Send(ctx, mailer.Envelope{To: to, Quiet: true}, msg, func(context.Context) (bool, error) { return true, nil })
 	switch r.Outcome {
 	case mailer.Accepted, mailer.Uncertain:
 		return "sent", r.Code, nil

@@ -52,6 +52,10 @@ func (ss *session) to(rest string) {
 		}
 	}
 	ss.mail.To, ss.hasRcpt = addr, true
+	_, ss.mail.Notify, _ = strings.Cut(strings.ToUpper(rest), " NOTIFY=")
+	if ss.mail.Notify != "" && !ss.opts.DSN {
+		ss.sink.violation("NOTIFY without DSN")
+	}
 	ss.say(250, "2.1.5", "recipient ok")
 }
 

@@ -48,6 +48,7 @@ type Options struct {
 	NoChunking   bool
 	NoEnhanced   bool
 	SMTPUTF8     bool
+	DSN          bool
 	Size         int // largest message in bytes, default 64 MiB
 	STARTTLS     bool
 	ImplicitTLS  bool

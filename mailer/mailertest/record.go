@@ -12,6 +12,7 @@ type Record struct {
 	Seq      int // from 1, in the order of completion
 	Session  int // connection, from 1
 	From, To string
+	Notify   string // of RCPT (RFC 3461 §4.1); empty where it said nothing
 	Data     []byte // as much as Options.Keep asks for, dots unstuffed
 	Size     int    // bytes of the whole message
 	MailAt   time.Time

@@ -191,6 +191,7 @@ func (ss *session) hello(verb string) {
 	add(!ss.opts.NoChunking, "CHUNKING")
 	add(!ss.opts.NoEnhanced, "ENHANCEDSTATUSCODES")
 	add(ss.opts.SMTPUTF8, "SMTPUTF8")
+	add(ss.opts.DSN, "DSN")
 	add(ss.opts.STARTTLS && !ss.secure, "STARTTLS")
 	add(ss.opts.User != "", "AUTH PLAIN")
 	for i, l := range lines {

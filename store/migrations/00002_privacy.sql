@@ -9,6 +9,7 @@
 CREATE TABLE correspondence (
     id      BIGINT PRIMARY KEY,
     kind    TEXT NOT NULL CHECK (kind IN (
+                'notice', 'answer', 'unknown', 'receipt', 'forged',
                 'remind', 'staff', 'extended', 'outcome', 'refused',
                 'report', 'move', 'moved', 'corrected', 'restricted', 'lifting',
                 'confirm', 'erased')),
@@ -26,6 +27,7 @@ CREATE TABLE correspondence (
 CREATE INDEX correspondence_case ON correspondence (caseno);
 CREATE INDEX correspondence_address ON correspondence (address, created);
 CREATE UNIQUE INDEX correspondence_inbound ON correspondence (inbound, kind);
+CREATE INDEX correspondence_sent ON correspondence (ended) WHERE state = 'sent';
 
 -- What a person wrote, for those who work on the case. Sealed like evidence.
 CREATE TABLE mail_text (
@@ -50,6 +52,31 @@ CREATE TABLE case_event (
     sealed TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX case_event_case ON case_event (caseno, id);
+
+-- Why a mail may not be answered by a machine (RFC 3834); empty: it may.
+ALTER TABLE inbound ADD COLUMN no_reply TEXT NOT NULL DEFAULT '';
+
+-- Opt-outs that came by mail, each by its row of the ledger. Until undo_until a
+-- link that was mailed to the address on file takes them back. What proves
+-- nothing about its writer (proven = 0) may be part of a flood of forgeries: such
+-- rows share a batch, and forged says when staff said so.
+CREATE TABLE mail_optout (
+    seq        BIGINT PRIMARY KEY,
+    inbound    BIGINT NOT NULL,
+    address    TEXT NOT NULL,
+    recorded   BIGINT NOT NULL,
+    proven     INTEGER NOT NULL CHECK (proven IN (0, 1)),
+    undo_until BIGINT NOT NULL DEFAULT 0,
+    undone     BIGINT,
+    batch      BIGINT,
+    forged     BIGINT,
+    CHECK (batch IS NULL OR proven = 0),
+    CHECK (forged IS NULL OR batch IS NOT NULL)
+);
+CREATE INDEX mail_optout_address ON mail_optout (address, seq);
+CREATE INDEX mail_optout_inbound ON mail_optout (inbound);
+CREATE INDEX mail_optout_recent ON mail_optout (recorded) WHERE proven = 0;
+CREATE INDEX mail_optout_batch ON mail_optout (batch) WHERE batch IS NOT NULL;
 
 -- What the operator must know at once. One open alarm for each thing; key says
 -- which, and never names a person.
@@ -273,6 +300,8 @@ DROP TABLE address_link;
 DROP TABLE address_change;
 DROP TABLE report_link;
 DROP TABLE alarm;
+DROP TABLE mail_optout;
+ALTER TABLE inbound DROP COLUMN no_reply;
 DROP TABLE case_event;
 DROP TABLE mail_text;
 DROP TABLE correspondence;

@@ -1,0 +1,122 @@
+package inbox
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"heed/consent"
+)
+
+// asking is a mail to unsubscribe@ that asks clearly, with further header lines.
+func askingFrom(from string, lines ...string) []byte {
+	return fmt.Appendf(nil, "%sFrom: %s\r\nTo: unsubscribe@news.example\r\nSubject: Newsletter\r\nMessage-ID: <1@example.net>\r\n"+
+		"Content-Type: text/plain; charset=utf-8\r\n\r\nPlease unsubscribe me from your newsletter.\r\n", strings.Join(append(lines, ""), "\r\n"), from)
+}
+
+// TestWhoIsNeverAnswered is a matrix of mails that an automatic answer must not
+// go to (RFC 3834 §2), and of the ordinary ones beside them.
+func TestWhoIsNeverAnswered(t *testing.T) {
+	ours := Ours{Addresses: []string{"news@news.example", "unsubscribe@news.example", "bounces@news.example"}, Domain: "news.example"}
+	loop := testRing.Seal(consent.Link{Purpose: consent.PurposeLetter, Address: linkOf, Scope: 3})
+	received := strings.TrimSuffix(strings.Repeat("Received: from a.example by b.example; Mon, 2 Nov 2026 10:00:00 +0000\r\n", 101), "\r\n")
+	for _, tt := range []struct {
+		from  string
+		lines []string
+		want  string
+	}{
+		{"ann@example.org", nil, ""},
+		{"Ann Archer <ann@example.org>", []string{"Return-Path: <ann@example.org>"}, ""},
+		{"ann@example.org", []string{"Auto-Submitted: no"}, ""},
+		{"ann@example.org", []string{"Return-Path: <bounce-1234-ann@mail.example.org>"}, ""},
+		{"ann@example.org", []string{"Reply-To: someone@else.example"}, ""},
+		{"ann@example.org", []string{"Precedence: first-class"}, ""},
+		{"replies@example.org", nil, ""},
+		{"request@example.org", nil, ""},
+		{"ann.noreplyson@example.org", nil, ""},
+		{"ann@example.org", []string{"Auto-Submitted: auto-replied"}, "auto"},
+		{"ann@example.org", []string{"Auto-Submitted: auto-generated; type=x"}, "auto"},
+		{"ann@example.org", []string{"Auto-Submitted: auto-notified"}, "auto"},
+		{"ann@example.org", []string{"Auto-Submitted: something-new"}, "auto"},
+		{"ann@example.org", []string{"Return-Path: <>"}, "auto"},
+		{"ann@example.org", []string{"Return-Path: < >"}, "null-return-path"},
+		{"ann@example.org", []string{"Return-Path: <not an address>"}, "malformed-return-path"},
+		{"ann@example.org", []string{"Return-Path: <owner-staff@example.org>"}, "robot-address"},
+		{"ann@example.org", []string{"Return-Path: <staff-bounces@example.org>"}, "robot-address"},
+		{"ann@example.org", []string{"Return-Path: <bounces@news.example>"}, "own-mail"},
+		{"owner-staff@example.org", nil, "robot-address"},
+		{"staff-owner@example.org", nil, "robot-address"},
+		{"staff-request@example.org", nil, "robot-address"},
+		{"MAILER-DAEMON@example.org", nil, "robot-address"},
+		{"postmaster@example.org", nil, "robot-address"},
+		{"noreply@example.org", nil, "robot-address"},
+		{"no-reply@example.org", nil, "robot-address"},
+		{"No_Reply+12@example.org", nil, "robot-address"},
+		{"shop.noreply@example.org", nil, "robot-address"},
+		{"noreply-shop@example.org", nil, "robot-address"},
+		{"do-not-reply@example.org", nil, "robot-address"},
+		{"donotreply@example.org", nil, "robot-address"},
+		{"listserv@example.org", nil, "robot-address"},
+		{"ann@example.org", []string{"List-Id: <staff.example.org>"}, "unrelated or review"},
+		{"ann@example.org", []string{"List-Owner: <mailto:x@example.org>"}, "list-mail"},
+		{"ann@example.org", []string{"List-Help: <mailto:x@example.org>"}, "list-mail"},
+		{"ann@example.org", []string{"Mailing-List: staff@example.org"}, "list-mail"},
+		{"ann@example.org", []string{"Precedence: bulk"}, "auto"},
+		{"ann@example.org", []string{"Precedence: list"}, "auto"},
+		{"ann@example.org", []string{"Precedence: junk"}, "auto"},
+		{"ann@example.org", []string{"X-Auto-Response-Suppress: All"}, "auto"},
+		{"ann@example.org, ben@example.org", nil, "malformed-from"},
+		{"ann", nil, "malformed-from"},
+		{"ann@example.org", []string{"From: ben@example.org"}, "malformed-from"},
+		{"news@news.example", nil, "unrelated"},
+		{"ann@example.org", []string{received}, "too-many-hops"},
+		{"ann@example.org", []string{"Heed-Loop: " + loop}, "auto"},
+	} {
+		got := Read(askingFrom(tt.from, tt.lines...), RoleUnsubscribe, testRing, ours)
+		if (got.NoReply == "") != (tt.want == "") {
+			t.Errorf("from %s with %.80v: NoReply is %q, want %q", tt.from, tt.lines, got.NoReply, tt.want)
+		}
+		exact := tt.want != "auto" && !strings.Contains(tt.want, " or ")
+		if exact && got.NoReply != tt.want {
+			t.Errorf("from %s with %.80v: NoReply is %q, want %q", tt.from, tt.lines, got.NoReply, tt.want)
+		}
+	}
+}
+
+// TestButtonsWantNoWords: what a program or a provider sent for its user.
+func TestButtonsWantNoWords(t *testing.T) {
+	token := testRing.Seal(consent.Link{Purpose: consent.PurposeOptOut, Address: linkOf, Scope: 3})
+	for _, tt := range []struct {
+		to, text string
+		want     bool
+	}{
+		{"unsubscribe+" + token + "@news.example", "", true},
+		{"unsubscribe@news.example", "This message was automatically generated by Gmail.", true},
+		{"unsubscribe@news.example", "Please unsubscribe me.", false},
+		{"unsubscribe@news.example", "Please unsubscribe me.\r\n\r\n> https://news.example/u/" + token, false},
+	} {
+		raw := fmt.Appendf(nil, "From: ann@example.org\r\nTo: %s\r\nSubject: unsubscribe\r\n\r\n%s\r\n", tt.to, tt.text)
+		if got := Read(raw, RoleUnsubscribe, testRing, Ours{}); got.Button != tt.want || got.Kind != consent.KindUnsubscribe {
+			t.Errorf("to %.20s, %q: %s, Button %v", tt.to, tt.text, got.Kind, got.Button)
+		}
+	}
+}
+
+// TestAMissingReturnPath counts where the server notes them, and not elsewhere.
+func TestAMissingReturnPath(t *testing.T) {
+	v := &visits{Poller: &Poller{}}
+	note := func(lines ...string) string {
+		var r consent.Request
+		v.notePath(askingFrom("ann@example.org", lines...), &r)
+		return r.NoReply
+	}
+	if got := note(); got != "" {
+		t.Errorf("on a server that never noted one: %q", got)
+	}
+	if got := note("Return-Path: <ann@example.org>"); got != "" {
+		t.Errorf("with one: %q", got)
+	}
+	if got := note(); got != "no-return-path" {
+		t.Errorf("afterwards without one: %q", got)
+	}
+}
