@@ -61,6 +61,10 @@ type ReportChoice struct {
 	Evidence      any        `json:"evidence"`
 	Acknowledged  *time.Time `json:"acknowledged,omitempty"` // where messages were in flight at that moment
 	InFlight      *int64     `json:"in_flight,omitempty"`
+	UndoUntil     *time.Time `json:"undo_until,omitempty"` // of an opt-out by mail that its letter lets the person take back
+	TakenBack     *time.Time `json:"taken_back,omitempty"`
+	Batch         *int64     `json:"batch,omitempty"`        // of a flood of such mails
+	Forged        *time.Time `json:"found_forged,omitempty"` // when staff found that it was forged
 }
 
 // ReportPolicy is a text that was in force at one of the choices.

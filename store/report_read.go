@@ -93,15 +93,16 @@ func (g *gathering) choices(ctx context.Context, r *Held) error {
 		holder, sealed string
 	}
 	rows, err := each(ctx, g, `SELECT l.seq, l.scope, l.choice, l.received, l.recorded, l.via, l.source, l.policy, l.policy_hash, l.authenticated,
-		COALESCE(x.holder, ''), COALESCE(x.sealed, ''), b.acked, b.in_flight FROM ledger l LEFT JOIN annex x ON x.seq = l.seq
-		LEFT JOIN barrier b ON b.seq = l.seq WHERE l.address IN (`+in(g.keys)+`) ORDER BY l.seq`, g.keys, func(s scanner) (one row, err error) {
+		COALESCE(x.holder, ''), COALESCE(x.sealed, ''), b.acked, b.in_flight, m.undo_until, m.undone, m.batch, m.forged FROM ledger l LEFT JOIN annex x ON x.seq = l.seq
+		LEFT JOIN barrier b ON b.seq = l.seq LEFT JOIN mail_optout m ON m.seq = l.seq WHERE l.address IN (`+in(g.keys)+`) ORDER BY l.seq`, g.keys, func(s scanner) (one row, err error) {
 		var received, recorded int64
 		var authenticated int
-		var acked *int64
+		var acked, until, undone, forged *int64
 		err = s.Scan(&one.Number, &one.Scope, &one.Choice, &received, &recorded, &one.Via, &one.Source, &one.Policy, &one.PolicyHash,
-			&authenticated, &one.holder, &one.sealed, &acked, &one.InFlight)
+			&authenticated, &one.holder, &one.sealed, &acked, &one.InFlight, &until, &undone, &one.Batch, &forged)
 		one.Received, one.Recorded = time.UnixMicro(received).UTC(), time.UnixMicro(recorded).UTC()
 		one.Authenticated, one.Acknowledged = authenticated == 1, instant(acked)
+		one.UndoUntil, one.TakenBack, one.Forged = instant(until), instant(undone), instant(forged)
 		if slug, isTopic := g.scopes[consent.Scope(one.Scope)]; isTopic {
 			one.Scope = slug
 		}

@@ -333,6 +333,8 @@ func seedEverywhere(t *testing.T, s *dated, db *sql.DB, key consent.Key) map[str
 		`INSERT INTO address_change (id, old, new, state, created, until, ended, holder, sealed) SELECT 1, '` + key.String() + `', 'x', 'dropped', 1, 2, 3, holder, sealed FROM correspondence WHERE kind = 'confirm'`,
 		`INSERT INTO address_link (old, new, at) VALUES ('` + key.String() + `', '` + keyOf(t, s.Store, "ann.old@example.com").String() + `', 1)`,
 		`INSERT INTO case_subject (caseno, address) VALUES (1, '` + key.String() + `')`,
+		`INSERT INTO mail_optout (seq, inbound, address, recorded, proven, undo_until, undone, batch, forged)
+			SELECT max(seq), 1, '` + key.String() + `', 1, 0, 4386441600000000, 4417977600000000, 31415, 4449513600000000 FROM ledger`,
 		`INSERT INTO barrier (seq, opened, acked, in_flight) SELECT max(seq), 1, 4070908800000000, 7 FROM ledger`,
 	} {
 		if _, err := db.ExecContext(ctx, query); err != nil {
@@ -346,8 +348,8 @@ func seedEverywhere(t *testing.T, s *dated, db *sql.DB, key consent.Key) map[str
 		"delivery": {`"code":250`, "2.9.7"}, "claim": {`"outcome":"in_flight"`}, "retry": {"2100-01-01"}, "privacy_case": {`"kind":"access"`, `"reference":"H-1"`},
 		"inbound": {"canary-digest", "privacy@example.com/INBOX"}, "correspondence": {`"kind":"confirm"`, `"kind":"report"`, `"language":"de"`},
 		"mail_text": {"Canary words of the mail"}, "case_event": {`"kind":"confirmed"`}, "report_link": {`"links_to_copies":[{`},
-		"address_change": {`"state":"dropped"`, `"detail":{"language":"de"}`}, "address_link": {keyOf(t, s.Store, "ann.old@example.com").String()},
-		"case_subject": {`"reference":"H-1"`},
+		"address_change": {`"state":"dropped"`, `"detail":{"in_reply_to":`}, "address_link": {keyOf(t, s.Store, "ann.old@example.com").String()},
+		"case_subject": {`"reference":"H-1"`}, "mail_optout": {`"undo_until":"2109-01-01`, `"taken_back":"2110-01-01`, `"batch":31415`, `"found_forged":"2111-01-01`},
 	}
 }
 
