@@ -24,7 +24,7 @@ type letter struct {
 // loopHeader is what inbox looks for.
 const loopHeader = "Heed-Loop"
 
-var messageID = regexp.MustCompile(`^<[!-;=?-~]{1,200}@[!-;=?-~]{1,200}>$`)
+var msgID = regexp.MustCompile(`^<[!-;=?-~]{1,200}@[!-;=?-~]{1,200}>$`)
 
 // write sends what heed has to say to one person. What is no longer wanted
 // when its turn comes is dropped: a question whose case has ended, or a mail to
@@ -119,7 +119,7 @@ func (w *Worker) deliver(ctx context.Context, id string, l letter) (state string
 	if l.replyTo != "" {
 		headers.ReplyTo = mailer.Address{Addr: l.replyTo}
 	}
-	if messageID.MatchString(l.inReplyTo) { // RFC 3834 §3.1.6; what is no Message-ID is nothing to refer to
+	if msgID.MatchString(l.inReplyTo) { // RFC 3834 §3.1.6; what is no Message-ID is nothing to refer to
 		headers.Extra = append(headers.Extra, mailer.Header{Name: "In-Reply-To", Value: l.inReplyTo}, mailer.Header{Name: "References", Value: l.inReplyTo})
 	}
 	if l.loop != "" {
