@@ -60,7 +60,7 @@ func (r reading) contradicted() bool {
 // commandIn gives the language in which the text is a command, or nothing. The
 // mail's own language goes before others that have the same word ("stop").
 func (r reading) commandIn(text string) string {
-	words := foldWords(repaired(text))
+	words := slices.Compact(foldWords(repaired(text))) // "stop stop stop"
 	if len(words) == 0 || wordCount(words) > 12 {
 		return ""
 	}

@@ -67,7 +67,7 @@ func (r reading) findings() []finding {
 			if f.kind == consent.KindPreference && r.words() > maxPreference {
 				continue // a long letter that also says "only" and "except"
 			}
-			if !asks || r.forbidden(s, place.language.code) || r.foreign(place.language.code) {
+			if !asks || place.section != "wish" && r.forbidden(s, place.language.code) || r.foreign(place.language.code) {
 				continue
 			}
 			if h, found := s.unexcused(hits); found {
@@ -196,11 +196,23 @@ func (r reading) lead() (finding, bool) {
 	if lead.kind == consent.KindPreference {
 		lead = r.right(lead)
 	}
+	if f, found := r.finding(consent.KindComplaint); found && f.at/maxWords == lead.at/maxWords && !(r.role == RoleUnsubscribe && lead.kind == consent.KindUnsubscribe) {
+		lead = f // "I asked to be deleted and nothing happened"
+	}
 	if child, named := r.finding(consent.KindGuardian); named {
-		more := slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindGuardian })
-		return child, more // naming one's child asks for nothing
+		return child, r.asksForChild()
 	}
 	return lead, true
+}
+
+// asksForChild tells whether the mail asks for something: naming one's child
+// asks for nothing, but next to that name a vague word will do.
+func (r reading) asksForChild() bool {
+	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindGuardian }) {
+		return true
+	}
+	rule, _ := r.plausible()
+	return rule == "plausible"
 }
 
 // right is the first right that the mail claims: it goes before any choice of
@@ -228,6 +240,8 @@ func (r reading) sureness(lead finding) float64 {
 	switch lead.rule {
 	case "article":
 		return 0.6
+	case "phrase-guardian":
+		return 0.8
 	case "phrase-wish":
 		return 0.7
 	}
@@ -254,12 +268,20 @@ func (r reading) short() (consent.Request, bool) {
 	if r.words() > 12 || r.role == RoleReply || r.role == RoleBounces {
 		return consent.Request{}, false
 	}
-	if h, found := first(r.said, "short"); found && !r.anyForbidden() {
-		request := r.optOut("short-mail", h.source)
+	if h, s, found := r.unforbidden("short"); found && !s.denied(h) {
+		request := r.optOut("short-mail", s.excerpt(h))
 		request.Language, request.Sure = h.language.code, 0.8
 		return r.scoped(request), true
 	}
 	return consent.Request{}, false
+}
+
+// negations are words before a word that turn it round, in many languages.
+var negations = readPattern("dont|not|never|no|nicht|kein|ne|pas|non|não|niet|geen|nunca|nie|не|nu|ei|ikke|inte|nem").elements[0]
+
+// denied tells whether one of the two words before says no.
+func (s sentence) denied(h hit) bool {
+	return slices.ContainsFunc(s.words[max(0, h.at-2):h.at], negations.matches)
 }
 
 func (r reading) anyForbidden() bool {

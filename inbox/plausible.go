@@ -38,7 +38,7 @@ func (r reading) plausible() (rule, words string) {
 	if lawNamed(r.said) {
 		return "law-named", r.Subject + " " + r.Text
 	}
-	if n := r.words(); r.role == RoleUnsubscribe && n > 0 && n <= 15 && r.isUnknownTongue() {
+	if n := r.words(); r.role == RoleUnsubscribe && n > 0 && n <= 15 && !r.anyForbidden() && r.isUnknownTongue() {
 		return "unknown-language", r.Subject + " " + r.Text
 	}
 	return "", ""
@@ -64,14 +64,31 @@ func (r reading) brokenToken() string {
 // say itself that it asks for nothing.
 func (r reading) unforbidden(section string) (hit, sentence, bool) {
 	for _, s := range r.said {
-		if _, not := first([]sentence{s}, "not"); not {
+		if _, not := first([]sentence{s}, "not"); not && section != "back" {
 			continue
 		}
-		if h, found := first([]sentence{s}, section); found {
-			return h, s, true
+		best, found := hit{}, false
+		for place, hits := range s.heard {
+			if place.section == section && (!found || before(hits[0], best)) && !s.overlaps("not-"+section, hits[0]) {
+				best, found = hits[0], true
+			}
+		}
+		if found {
+			return best, s, true
 		}
 	}
 	return hit{}, sentence{}, false
+}
+
+// overlaps tells whether a phrase of the section, in any language, shares words
+// with the hit.
+func (s sentence) overlaps(section string, h hit) bool {
+	for place, hits := range s.heard {
+		if place.section == section && slices.ContainsFunc(hits, func(e hit) bool { return e.at < h.end && h.at < e.end }) {
+			return true
+		}
+	}
+	return false
 }
 
 // isUnknownTongue tells that the text is in no language whose common words are

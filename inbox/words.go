@@ -27,7 +27,7 @@ type sentence struct {
 var (
 	negated    = regexp.MustCompile(`(?i)n['’´` + "`" + `]t\b`)
 	joinedWord = regexp.MustCompile(`(\p{L})[-‐‑](\p{L})`)
-	enclitic   = regexp.MustCompile(`(?i)[-‐‑](moi|nous|vous|toi|les|le|la|lui|en|y|je|tu|il|on)\b`)
+	enclitic   = regexp.MustCompile(`(?i)[-‐‑](moi|nous|vous|toi|les|le|la|lui|en|y|je|tu|il|on|me|te|se|lhes?|nos|vos|los?|las)\b`)
 	damage     = regexp.MustCompile("\uFFFD+")
 	lostLetter = regexp.MustCompile(`(\p{L})\?{1,2}(\p{Ll})`)
 )
@@ -47,7 +47,7 @@ func foldWords(text string) []string {
 // splitWords gives the words as they are written.
 func splitWords(text string) []string {
 	text = negated.ReplaceAllString(wideLetters(text), "nt")
-	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" is two words
+	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" and "deixem-me" are two words
 	text = joinedWord.ReplaceAllString(text, "$1$2")
 	text = lostLetter.ReplaceAllString(text, "$1\uFFFD$2") // "d?sabonner"
 	text = withoutApostrophes(damage.ReplaceAllString(text, "\uFFFD"))
