@@ -40,8 +40,8 @@ bench: ## measure campaigns, the reading of mail and opt-outs by mail; writes be
 backlog: ## read a mailbox in which 100,000 mails wait
 	@HEED_REQUIRE_SERVICES=1 HEED_BACKLOG=100000 go test -count=1 -timeout 90m -run '^TestDovecotBacklog$$' -v ./inbox
 
-fuzz: ## each fuzz target for FUZZTIME (30s)
-	@FUZZTIME=$(FUZZTIME) .ci/suites fuzz
+fuzz: ## each fuzz target for FUZZTIME (30s), or all of them within FUZZTOTAL (30m)
+	@FUZZTIME=$(FUZZTIME) FUZZTOTAL=$(FUZZTOTAL) .ci/suites fuzz
 
 build: ## compile ./heed
 	@.ci/build

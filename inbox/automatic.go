@@ -33,18 +33,18 @@ func (r reading) automated() bool {
 // answeringMachine tells of mail that answers ours by itself, in distinction
 // to mail that a program generated for its user.
 func (r reading) answeringMachine() bool {
-	submitted := strings.ToLower(r.Header.Get("Auto-Submitted"))
+	submitted := strings.ToLower(r.field("Auto-Submitted"))
 	return strings.HasPrefix(submitted, "auto-replied") || strings.HasPrefix(submitted, "auto-notified") ||
 		r.Header.Get("X-Autoreply") != "" || r.Header.Get("X-Autorespond") != "" || automaticSubject(r.Subject)
 }
 
 // automaticMark gives the header that says so.
 func (r reading) automaticMark() (rule, text string) {
-	submitted := strings.ToLower(strings.TrimSpace(r.Header.Get("Auto-Submitted")))
+	submitted := strings.ToLower(strings.TrimSpace(r.field("Auto-Submitted")))
 	if submitted != "" && submitted != "no" { // RFC 3834 §5
 		return "auto-submitted", submitted
 	}
-	precedence := strings.ToLower(strings.TrimSpace(r.Header.Get("Precedence")))
+	precedence := strings.ToLower(strings.TrimSpace(r.field("Precedence")))
 	switch precedence {
 	case "auto_reply", "auto-reply", "junk":
 		return "precedence", precedence
@@ -61,7 +61,7 @@ func (r reading) automaticMark() (rule, text string) {
 			return "automatic-header", name
 		}
 	}
-	if mark := strings.ToLower(r.Header.Get("X-Loop") + " " + r.Header.Get("Delivered-To") + " " + r.Header.Get("X-Post-Messageclass")); vacationMark.MatchString(mark) {
+	if mark := strings.ToLower(r.field("X-Loop") + " " + r.field("Delivered-To") + " " + r.field("X-Post-Messageclass")); vacationMark.MatchString(mark) {
 		return "automatic-header", "X-Loop"
 	}
 	for _, path := range r.Header.Values("Return-Path") {
@@ -105,7 +105,7 @@ var (
 
 func (r reading) challenge() bool {
 	text := r.Text[:min(len(r.Text), 4<<10)]
-	return challenger.MatchString(r.Subject+" "+r.Header.Get("From")) && challengeHeld.MatchString(text) && challengeDo.MatchString(text) && len(r.found) == 0
+	return challenger.MatchString(r.Subject+" "+r.field("From")) && challengeHeld.MatchString(text) && challengeDo.MatchString(text) && len(r.found) == 0
 }
 
 //go:embed automatic.txt

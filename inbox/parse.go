@@ -23,6 +23,7 @@ const (
 	firstPart = 256 << 10 // of an oversize mail: its header and what stands first
 	maxHeader = 1 << 20
 	maxText   = 256 << 10
+	maxField  = 16 << 10 // of a header field that is taken apart: what lies behind names nobody
 	maxTime   = 2 * time.Second
 )
 
@@ -186,7 +187,7 @@ func leaves(root *enmime.Part) []Part {
 // readers disagree about whom such a mail is from, and forgers live on that.
 func (m Mail) From() string {
 	values := m.Header.Values("From")
-	if len(values) != 1 {
+	if len(values) != 1 || len(values[0]) > maxField {
 		return ""
 	}
 	var list []*mail.Address
@@ -215,7 +216,14 @@ func Written(raw []byte) time.Time {
 	return at
 }
 
+// field is one field as it was written, or as much of it as is looked at.
+func (m Mail) field(name string) string {
+	value := m.Header.Get(name)
+	return value[:min(len(value), maxField)]
+}
+
 func decodeHeader(value string) string {
+	value = value[:min(len(value), maxField)]
 	words := mime.WordDecoder{CharsetReader: charset.NewReaderLabel}
 	decoded, err := words.DecodeHeader(value)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -114,39 +113,6 @@ func TestParseMailboxURL(t *testing.T) {
 			t.Errorf("%q was taken", text)
 		}
 	}
-}
-
-func FuzzRead(f *testing.F) {
-	names, err := os.ReadDir("testdata")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, entry := range names {
-		if strings.HasSuffix(entry.Name(), ".eml") {
-			raw, err := os.ReadFile("testdata/" + entry.Name())
-			if err != nil {
-				f.Fatal(err)
-			}
-			f.Add(raw, true)
-		}
-	}
-	f.Fuzz(func(t *testing.T, raw []byte, unsubscribe bool) {
-		role := RolePrivacy
-		if unsubscribe {
-			role = RoleUnsubscribe
-		}
-		begin := time.Now()
-		got := Read(raw, role, testRing, Ours{Domain: "news.example"})
-		if got.Kind == "" || len(got.Evidence) == 0 {
-			t.Errorf("no verdict: %+v", got)
-		}
-		if got.Evidence[0].Rule == "unreadable" && strings.Contains(got.Evidence[0].Text, errPanic.Error()) {
-			t.Errorf("a reader panicked: %s", got.Evidence[0].Text)
-		}
-		if took := time.Since(begin); took > 10*time.Second {
-			t.Errorf("it took %s", took)
-		}
-	})
 }
 
 func TestReaderThatHangsOrPanics(t *testing.T) {

@@ -54,8 +54,8 @@ func (r reading) firstForm(words string, forms []*regexp.Regexp, own bool) []str
 }
 
 func (r reading) addressesIn(text string, form *regexp.Regexp, own bool) []string {
-	ours := strings.ToLower(r.Header.Get("From") + " " + strings.Join(r.Header.Values("To"), " "))
-	from := strings.ToLower(r.Header.Get("From"))
+	ours := strings.ToLower(r.field("From") + " " + r.field("To"))
+	from := strings.ToLower(r.field("From"))
 	var all []string
 	for _, match := range form.FindAllStringSubmatch(text, 60) {
 		address := anyAddress.FindString(match[1])
@@ -87,7 +87,7 @@ var (
 // which is that of the report's sender.
 func (r reading) localParts(words string) []string {
 	list := namesFollow.FindStringSubmatch(words)
-	host := senderHost.FindStringSubmatch(r.Header.Get("From"))
+	host := senderHost.FindStringSubmatch(r.field("From"))
 	if list == nil || host == nil {
 		return nil
 	}

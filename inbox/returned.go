@@ -26,14 +26,14 @@ func (r reading) looksReturned() bool {
 		return false
 	}
 	text := r.leadingText()
-	sender := postmaster.MatchString(r.Header.Get("From")) || r.nullSender()
+	sender := postmaster.MatchString(r.field("From")) || r.nullSender()
 	subject := returnSubject.MatchString(r.Subject)
 	return strongText.MatchString(text) && (subject || sender) || subject && sender ||
-		(subject || sender && postmaster.MatchString(r.Header.Get("From"))) && returnText.MatchString(text)
+		(subject || sender && postmaster.MatchString(r.field("From"))) && returnText.MatchString(text)
 }
 
 func (r reading) nullSender() bool {
-	path := strings.ToLower(strings.TrimSpace(r.Header.Get("Return-Path")))
+	path := strings.ToLower(strings.TrimSpace(r.field("Return-Path")))
 	return path == "<>" || strings.Contains(path, "mailer-daemon")
 }
 
