@@ -39,11 +39,13 @@ var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPaddin
 // String writes the key as 18 characters of lower-case base32.
 func (k Key) String() string { return encoding.EncodeToString(k[:]) }
 
-// ParseKey reads what Key.String wrote.
+// ParseKey reads what Key.String wrote, in any letter case. Every bit counts:
+// other spellings of the same octets are refused, so that a key has one text.
 func ParseKey(s string) (Key, error) {
 	var k Key
-	raw, err := encoding.DecodeString(strings.ToLower(s))
-	if err != nil || len(raw) != KeySize {
+	lower := strings.ToLower(s)
+	raw, err := encoding.DecodeString(lower)
+	if err != nil || len(raw) != KeySize || encoding.EncodeToString(raw) != lower {
 		return k, fmt.Errorf("%q is no address key", s)
 	}
 	copy(k[:], raw)

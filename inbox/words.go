@@ -56,7 +56,7 @@ func splitWords(text string) []string {
 	for i, r := range text {
 		alone := unspaced(r)
 		if start >= 0 && (alone || !inWord(r)) {
-			words, start = append(words, text[start:i]), -1
+			words, start = append(words, short(text[start:i])), -1
 		}
 		if alone {
 			words = append(words, string(r))
@@ -65,9 +65,19 @@ func splitWords(text string) []string {
 		}
 	}
 	if start >= 0 {
-		words = append(words, text[start:])
+		words = append(words, short(text[start:]))
 	}
 	return words
+}
+
+// short cuts a word that is none: what is longer than the longest word of any
+// language is compared no further.
+func short(word string) string {
+	const longest = 200 // octets
+	if len(word) <= longest {
+		return word
+	}
+	return strings.ToValidUTF8(word[:longest], "")
 }
 
 func inWord(r rune) bool {
