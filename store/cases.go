@@ -265,8 +265,8 @@ func (s *Store) ConfirmLink(c Case) (string, error) {
 
 // CaseOf finds the case that a confirmation link names.
 func (s *Store) CaseOf(ctx context.Context, l consent.Link) (Case, error) {
-	c, err := scanCase(s.read.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM privacy_case WHERE address = $1 AND id % 65536 = $2
-		ORDER BY id DESC LIMIT 1`, l.Address.String(), int(l.Scope)))
+	c, err := scanCase(s.read.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM privacy_case WHERE id % 65536 = $2
+		AND (address = $1 OR address IN (SELECT new FROM address_link WHERE old = $1)) ORDER BY id DESC LIMIT 1`, l.Address.String(), int(l.Scope)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, ErrNotFound
 	}
@@ -327,7 +327,9 @@ func (t *tx) liftHoldBy(ctx context.Context, address string, via consent.Via) er
 		return err
 	}
 	var open int
-	if err := t.QueryRowContext(ctx, `SELECT count(*) FROM privacy_case WHERE address = $1 AND ended IS NULL`, address).Scan(&open); err != nil {
+	keys := keyArgs(keysOf(held))
+	if err := t.QueryRowContext(ctx, `SELECT count(*) FROM privacy_case WHERE ended IS NULL AND (address IN (`+in(keys)+`)
+		OR id IN (SELECT caseno FROM case_subject WHERE address IN (`+in(keys)+`)))`, keys...).Scan(&open); err != nil {
 		return err
 	}
 	if open > 0 || held[key].state.Hold == 0 {

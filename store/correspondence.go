@@ -31,6 +31,8 @@ const (
 	WriteUnknown = "unknown" // nothing is stored under the address that wrote
 	WriteReceipt = "receipt" // a case was opened: what was understood, and until when it is answered
 	WriteForged  = "forged"  // somebody wrote in the person's name: do they want the mail again
+	WriteMove    = "move"    // one of the two links that change an address
+	WriteMoved   = "moved"   // that it is changed
 )
 
 // Correspondence is a mail from us to one person. It is a row first and a mail
@@ -64,6 +66,7 @@ type Words struct {
 	At        time.Time `json:"at,omitzero"`       // when it took effect
 	Already   bool      `json:"already,omitempty"` // at that time, by an earlier opt-out
 	Undo      int64     `json:"undo,omitempty"`    // row of the ledger that the link in the mail takes back
+	Change    int64     `json:"change,omitempty"`  // of a change of address
 }
 
 // write stores correspondence and the job that sends it, in the transaction of

@@ -101,3 +101,15 @@ func (s *Store) Yes(ctx context.Context, key consent.Key, email string) error {
 		return err
 	})
 }
+
+// OwnYes records a yes by somebody's own act, as a page would.
+func (s *Store) OwnYes(ctx context.Context, key consent.Key, scope consent.Scope) error {
+	return s.inTx(ctx, "recording a yes", func(t *tx) error {
+		held, err := t.lockKeys(ctx, []consent.Key{key})
+		if err != nil {
+			return err
+		}
+		_, err = t.record(ctx, held, []act{{key: key, scope: scope, choice: consent.In, via: consent.ViaPage, authenticated: true, evidence: "pressed the button"}})
+		return err
+	})
+}

@@ -28,14 +28,19 @@ type act struct {
 // its lock.
 type standing struct {
 	state   consent.State
-	subject string // random id of the person, or empty
+	subject string        // random id of the person, or empty
+	tied    []consent.Key // by changes of address: a no here is a no there
 	dirty   bool
 }
 
-// lockKeys makes the rows of the keys where they are missing, locks them in
-// ascending order and, in a later statement, reads what they hold.
+// lockKeys makes the rows of the keys, and of those that changes of address tie
+// to them, where they are missing, locks them in ascending order and, in a later
+// statement, reads what they hold.
 func (t *tx) lockKeys(ctx context.Context, keys []consent.Key) (map[consent.Key]*standing, error) {
-	keys = slices.Clone(keys)
+	keys, err := t.tied(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
 	slices.SortFunc(keys, func(a, b consent.Key) int { return cmp.Compare(a.String(), b.String()) })
 	keys = slices.Compact(keys)
 	if len(keys) == 0 {
@@ -51,7 +56,18 @@ func (t *tx) lockKeys(ctx context.Context, keys []consent.Key) (map[consent.Key]
 		}
 	}
 	t.tick()
-	return t.readStandings(ctx, len(keys), args)
+	now, err := t.tied(ctx, keys)
+	if err == nil && len(now) > len(keys) {
+		return t.lockKeys(ctx, now) // a change of address was committed while we waited
+	}
+	if err != nil {
+		return nil, err
+	}
+	held, err := t.readStandings(ctx, len(keys), args)
+	if err != nil {
+		return nil, err
+	}
+	return held, t.readTies(ctx, held)
 }
 
 func (t *tx) readStandings(ctx context.Context, n int, args []any) (map[consent.Key]*standing, error) {
@@ -94,6 +110,7 @@ func (t *tx) record(ctx context.Context, held map[consent.Key]*standing, acts []
 	if len(acts) == 0 {
 		return 0, nil
 	}
+	acts = withTwins(held, acts)
 	sealed, err := t.sealAll(ctx, held, acts)
 	if err != nil {
 		return 0, err

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"heed/consent"
 )
@@ -15,7 +16,7 @@ func (t *tx) tied(ctx context.Context, keys []consent.Key) ([]consent.Key, error
 	var one int
 	err := t.QueryRowContext(ctx, `SELECT 1 FROM address_link LIMIT 1`).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
-		return keys, nil
+		return slices.Clone(keys), nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking for changes of address: %w", err)
@@ -28,8 +29,10 @@ func (t *tx) tied(ctx context.Context, keys []consent.Key) ([]consent.Key, error
 			return nil, err
 		}
 		for _, k := range fresh {
+			if !seen[k] || !slices.Contains(all, k) {
+				all = append(all, k)
+			}
 			seen[k] = true
-			all = append(all, k)
 		}
 		fresh = nil
 		for _, k := range next {
@@ -60,6 +63,27 @@ func (t *tx) linked(ctx context.Context, key consent.Key) ([]consent.Key, error)
 		}
 	}
 	return own, nil
+}
+
+// current gives the key under which the holder of an address is stored now, if
+// they have left that address for another: the letters about what they ask go
+// there. Otherwise it is the key itself.
+func (t *tx) current(ctx context.Context, key consent.Key) (consent.Key, error) {
+	all, err := t.tied(ctx, []consent.Key{key})
+	if err != nil || len(all) == 1 {
+		return key, err
+	}
+	found := key
+	for _, one := range all {
+		_, stored, err := t.personByKey(ctx, one)
+		if err != nil || stored && one == key {
+			return key, err
+		}
+		if stored {
+			found = one
+		}
+	}
+	return found, nil
 }
 
 // neighbours are the keys one change of address away.

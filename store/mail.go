@@ -188,12 +188,16 @@ func folderOf(k consent.Kind) string {
 // the one From address.
 func (t *tx) sender(ctx context.Context, m Inbound) (k consent.Key, known bool, err error) {
 	if l := m.Request.Link; l != nil {
-		return l.Address, true, nil
+		k, err = t.current(ctx, l.Address)
+		return k, true, err
 	}
 	if m.Request.From == "" {
 		return k, false, nil
 	}
-	k, _, err = t.s.Key(m.Request.From)
+	if k, _, err = t.s.Key(m.Request.From); err != nil {
+		return k, false, err
+	}
+	k, err = t.current(ctx, k)
 	return k, err == nil, err
 }
 

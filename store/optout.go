@@ -62,25 +62,24 @@ func (t *tx) optOut(ctx context.Context, held map[consent.Key]*standing, o OptOu
 	if o.Scope == "" {
 		o.Scope = state.OneClickScope(o.Topic)
 	}
-	if at, out := stoppedAt(state, o.Scope); out {
+	acts := withTwins(held, []act{{key: o.Key, scope: o.Scope, choice: consent.Out, received: o.Received,
+		via: o.Via, source: o.Source, authenticated: o.Authenticated, evidence: o.Evidence}})
+	at, out := stoppedAt(state, o.Scope)
+	if out {
 		firm, err := t.firm(ctx, o)
-		if err != nil || firm {
+		if err != nil || firm && len(acts) == 1 {
 			return Stopped{Scope: o.Scope, Effective: at, Already: true}, err
 		}
+		if firm { // an old link still stops what goes to the new address
+			_, err := t.recordStops(ctx, held, acts[1:])
+			return Stopped{Scope: o.Scope, Effective: t.now}, err
+		}
 	}
-	opened, err := t.openClaims(ctx, o.Key)
+	seq, err := t.recordStops(ctx, held, acts)
 	if err != nil {
 		return Stopped{}, err
 	}
-	seq, err := t.record(ctx, held, []act{{key: o.Key, scope: o.Scope, choice: consent.Out, received: o.Received,
-		via: o.Via, source: o.Source, authenticated: o.Authenticated, evidence: o.Evidence}})
-	if err != nil {
-		return Stopped{}, err
-	}
-	if err := t.raiseBarrier(ctx, seq, opened); err != nil {
-		return Stopped{}, err
-	}
-	_, out := stoppedAt(held[o.Key].state, o.Scope)
+	_, out = stoppedAt(held[o.Key].state, o.Scope)
 	return Stopped{Scope: o.Scope, Effective: t.now, Outweighed: !out, seq: seq}, nil
 }
 
@@ -93,7 +92,31 @@ func (t *tx) firm(ctx context.Context, o OptOut) (bool, error) {
 	return consent.Firm(entries, o.Scope, consent.Entry{Via: o.Via, Authenticated: o.Authenticated}.Strength()), nil
 }
 
+// recordStops records noes, and with each the messages that were in flight to
+// its address at that moment. It gives the number of the first row.
+func (t *tx) recordStops(ctx context.Context, held map[consent.Key]*standing, acts []act) (first int64, err error) {
+	acts = withTwins(held, acts)
+	opened := map[consent.Key]int{}
+	for _, a := range acts {
+		if opened[a.key], err = t.openClaims(ctx, a.key); err != nil {
+			return 0, err
+		}
+	}
+	first, err = t.record(ctx, held, acts)
+	for i, a := range acts {
+		if err == nil && a.choice == consent.Out {
+			err = t.raiseBarrier(ctx, first+int64(i), opened[a.key])
+		}
+	}
+	return first, err
+}
+
+// stoppedAt tells whether a scope is stopped, and since when. All marketing is
+// not, where a yes to a topic or to offers came after the no to everything.
 func stoppedAt(s consent.State, scope consent.Scope) (time.Time, bool) {
+	if scope == consent.ScopeMarketing && wantsSome(s) {
+		return time.Time{}, false
+	}
 	mark := s.Marketing
 	switch topic, ok := scope.Topic(); {
 	case ok:
@@ -104,6 +127,15 @@ func stoppedAt(s consent.State, scope consent.Scope) (time.Time, bool) {
 		mark = s.Sharing
 	}
 	return mark.Time(), mark.Choice == consent.Out
+}
+
+func wantsSome(s consent.State) bool {
+	for _, mark := range s.Topics {
+		if mark.Choice == consent.In {
+			return true
+		}
+	}
+	return s.Partner.Choice == consent.In
 }
 
 const openClaims = `SELECT count(*) FROM claim k JOIN campaign c ON c.id = k.campaign
@@ -140,6 +172,13 @@ const Patience = 2 * time.Second
 func (s *Store) AwaitClaims(ctx context.Context, keys []consent.Key) (inFlight int, err error) {
 	if len(keys) == 0 {
 		return 0, nil
+	}
+	err = s.inRead(ctx, func(t *tx) error {
+		keys, err = t.tied(ctx, keys)
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
 	args := keyArgs(keys)
 	inFlight, err = s.await(ctx, openClaims+list(len(keys), 1)+`)`, args...)

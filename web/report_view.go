@@ -26,7 +26,7 @@ func sections(r store.Held, about store.About, purposes string) []templates.Repo
 		{ID: "mails", Entries: each(r.Mails, mail)},
 		{ID: "letters", Entries: each(r.Letters, letter)},
 		{ID: "cases", Entries: caseLines(r.Cases)},
-		{ID: "moves", Entries: each(r.Addresses, move)},
+		{ID: "moves", Entries: each(r.Addresses, moveLine)},
 		{ID: "copies", Entries: each(r.Copies, copyLine)},
 		{ID: "recipients", Entries: each(about.Recipients, recipient)},
 		{ID: "retention", Entries: each(about.Retention, func(k store.Retention) []field {
@@ -182,7 +182,7 @@ func caseLines(all []store.ReportCase) (out entries) {
 	return out
 }
 
-func move(m store.ReportMove) []field {
+func moveLine(m store.ReportMove) []field {
 	return []field{when("created", m.Created), coded("state", m.State), perhaps("old_mailbox", m.Old), perhaps("new_mailbox", m.New), open("words", m.Detail)}
 }
 

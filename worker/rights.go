@@ -57,3 +57,53 @@ func (w *Worker) copyReady(ctx context.Context, c store.Correspondence, p store.
 	subject, text = templates.CopyReady(d)
 	return subject, text, true, nil
 }
+
+// moving writes to one of the two mailboxes of a change of address: the link,
+// or that it is done. Each is told the other address with all but its first
+// letter hidden.
+func (w *Worker) moving(ctx context.Context, c store.Correspondence, p store.Person) (subject, text string, wanted bool, err error) {
+	change, err := w.Store.AddressChange(ctx, c.Change)
+	if err != nil || change.State == "dropped" {
+		return "", "", false, err
+	}
+	d := templates.RightData{Language: p.Language, Sender: w.Sender.Name, Contact: w.contact(), Old: templates.Mask(change.OldEmail), New: templates.Mask(change.NewEmail)}
+	if d.Language == "" { // the mailbox where nobody is on file
+		holder, err := w.mover(ctx, change)
+		if err != nil {
+			return "", "", false, err
+		}
+		d.Language = holder.Language
+	}
+	if c.Kind == store.WriteMoved {
+		subject, text = templates.Moved(d)
+		return subject, text, true, nil
+	}
+	if change.State != "waiting" || w.Now().After(change.Until) {
+		return "", "", false, nil
+	}
+	half := change.Old
+	if c.Key == "" {
+		half = change.New
+	}
+	d.Link = w.PublicURL + "/m/" + w.Store.Half(change, half)
+	subject, text = templates.MoveConfirm(d)
+	return subject, text, true, nil
+}
+
+// mover is the person whose address changes, wherever they are stored now.
+func (w *Worker) mover(ctx context.Context, c store.AddressChange) (store.Person, error) {
+	p, found, err := w.Store.PersonByKey(ctx, c.Old)
+	if err != nil || found {
+		return p, err
+	}
+	p, _, err = w.Store.PersonByKey(ctx, c.New)
+	return p, err
+}
+
+// contact is where people write with questions about their data.
+func (w *Worker) contact() string {
+	if w.Sender.Privacy != "" {
+		return w.Sender.Privacy
+	}
+	return w.Sender.From
+}

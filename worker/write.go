@@ -83,6 +83,8 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 		l.subject, l.text, wanted = w.unknown(c)
 	case store.WriteReceipt:
 		l.subject, l.text, wanted, err = w.receipt(ctx, c, p)
+	case store.WriteMove, store.WriteMoved:
+		l.subject, l.text, wanted, err = w.moving(ctx, c, p)
 	default:
 		err = fmt.Errorf("no letter is called %q; a newer heed made it", c.Kind)
 	}

@@ -13,6 +13,7 @@ type contactCommand struct {
 	Import importCommand `cmd:"" help:"Store people from a CSV file. Never turns a no into a yes."`
 	Export exportCommand `cmd:"" help:"Write everybody stored as CSV, in the form that import reads."`
 	Show   showCommand   `cmd:"" help:"Show one person."`
+	Move   moveCommand   `cmd:"" help:"Change an address, once both mailboxes have confirmed it."`
 	Optout optoutCommand `cmd:"" help:"Stop mail to an address, on its holder's wish."`
 }
 
