@@ -3,6 +3,7 @@ package consent
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Refusal is what a mail server said of one recipient, in its reply or in a
@@ -155,9 +156,22 @@ func aboutAddress(status string) bool {
 	return false
 }
 
-func anyOf(parts ...string) *regexp.Regexp {
-	return regexp.MustCompile(`(?i)` + strings.Join(parts, "|"))
+// vocabulary is a list of words to look for, made ready when first needed:
+// most of what heed does never reads a refusal.
+type vocabulary struct {
+	source string
+	ready  func() *regexp.Regexp
 }
+
+func anyOf(parts ...string) vocabulary {
+	source := strings.Join(parts, "|")
+	return vocabulary{source, sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)` + source) })}
+}
+
+// MatchString tells whether one of the words is there.
+func (v vocabulary) MatchString(text string) bool { return v.ready().MatchString(text) }
+
+func (v vocabulary) String() string { return v.source }
 
 var (
 	// Two replies of one provider, whose words alone would be too vague: its edge

@@ -84,7 +84,7 @@ func readFields(group string) textproto.MIMEHeader {
 		}
 		name, value, found := strings.Cut(line, ":")
 		name = strings.TrimRight(name, " \t")
-		if !found || strings.ContainsAny(name, " \t") {
+		if !found || name == "" || strings.ContainsAny(name, " \t") {
 			continue
 		}
 		last = textproto.CanonicalMIMEHeaderKey(name)
