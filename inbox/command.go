@@ -25,6 +25,9 @@ func (r reading) preferred(codes []string) string {
 // its first line or its subject. Typos are forgiven here alone, where there is
 // no other word to mean.
 func (r reading) command() (text, language string) {
+	if r.bulky() {
+		return "", "" // "unsubscribe" is a link above a newsletter
+	}
 	lines := strings.Split(strings.TrimSpace(repaired(r.Text)), "\n")
 	candidates := []string{r.Text, lines[0]}
 	if len(lines) > 2 && strings.TrimSpace(lines[1]) == "" {

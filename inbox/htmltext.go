@@ -1,6 +1,7 @@
 package inbox
 
 import (
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -53,6 +54,7 @@ func isLineSpace(r rune) bool { return r == '\n' || r == '\r' || r == '\t' }
 
 func (w *htmlWalk) open(kind html.TokenType, token html.Token, out *strings.Builder) {
 	breakLine(token.DataAtom, out)
+	w.restQuoted = w.restQuoted || beginsRest(token)
 	if kind == html.SelfClosingTagToken {
 		return
 	}
@@ -67,7 +69,6 @@ func (w *htmlWalk) open(kind html.TokenType, token html.Token, out *strings.Buil
 	if w.quoteDepth == 0 && quotes(token) {
 		w.quoteDepth, w.quoteTag = 1, token.DataAtom
 	}
-	w.restQuoted = w.restQuoted || beginsRest(token)
 }
 
 func (w *htmlWalk) close(token html.Token, out *strings.Builder) {
@@ -90,28 +91,49 @@ func breakLine(tag atom.Atom, out *strings.Builder) {
 	}
 }
 
-// quotes knows the elements in which mail programs put what they quote.
+// quotes knows the elements in which mail programs put what they quote, and
+// signatures.
 func quotes(token html.Token) bool {
 	if token.DataAtom == atom.Blockquote {
 		return true
 	}
-	if token.DataAtom != atom.Div && token.DataAtom != atom.Span {
+	if token.DataAtom != atom.Div && token.DataAtom != atom.Span && token.DataAtom != atom.P && token.DataAtom != atom.Table && token.DataAtom != atom.Pre {
 		return false
 	}
-	mark := attribute(token, "class") + " " + attribute(token, "id")
-	for _, name := range []string{"gmail_quote", "gmail_attr", "yahoo_quoted", "moz-cite-prefix",
-		"protonmail_quote", "zmail_extra", "OutlookMessageHeader", "gmail_signature"} {
-		if strings.Contains(mark, name) {
-			return true
-		}
+	if attribute(token, "name") == "quote" {
+		return true // the web mail of GMX and Web.de
 	}
-	return false
+	mark := strings.ToLower(attribute(token, "class") + " " + attribute(token, "id") + " " + attribute(token, "name"))
+	return slices.ContainsFunc(quoteMarks, func(name string) bool { return strings.Contains(mark, name) })
 }
 
-// beginsRest knows the markers after which Outlook puts the quoted mail.
+// quoteMarks are classes, ids and names, in lower case.
+var quoteMarks = []string{
+	"gmail_quote", "gmail_attr", "gmail_signature", // Gmail
+	"yahoo_quoted", // Yahoo
+	"moz-cite-prefix", "moz-forward-container", "moz-email-headers-table", "moz-signature", "mozsignature", // Thunderbird
+	"protonmail_quote", "protonmail_signature", // Proton
+	"zmail_extra", "zm_signature", // Zoho
+	"outlookmessageheader", "outlookidsignature", "ms-outlook-mobile-signature", "mobile-signature",
+	"applemailsignature", "apple-mail-signature", "messagereplysection", "messagesignaturesection", // Apple Mail, Spark
+	"front-blockquote", "hubspot-signature", "airmail_ext", "bloop_sign", "edo-signature",
+	"tutanota_quote", "tutanota_signature", "fm-quote", "hey-quote", "samsung_quoted",
+	"mailrupredivider", "quoted-text", "quotedtext", "quote_header", "replyquote", "reply-quote",
+}
+
+// beginsRest knows the markers after which programs put the quoted mail:
+// Outlook in its several forms, and Zimbra.
 func beginsRest(token html.Token) bool {
-	id := attribute(token, "id")
-	return id == "divRplyFwdMsg" || id == "appendonsend" || id == "mail-editor-reference-message-container"
+	switch id := attribute(token, "id"); id {
+	case "divRplyFwdMsg", "x_divRplyFwdMsg", "appendonsend", "x_appendonsend", "mail-editor-reference-message-container",
+		"stopSpelling", "ms-outlook-quote", "zwchr", "reply-intro", "isForwardContent", "isReplyContent":
+		return true
+	}
+	if attribute(token, "data-marker") == "__DIVIDER__" {
+		return true
+	}
+	style := strings.ReplaceAll(strings.ToLower(attribute(token, "style")), " ", "")
+	return token.DataAtom == atom.Div && (strings.Contains(style, "border-top:solid#e1e1e1") || strings.Contains(style, "border-top:solid#b5c4df"))
 }
 
 func attribute(token html.Token, name string) string {

@@ -16,7 +16,7 @@ type finding struct {
 	text     string // the writer's words
 	language string
 	subject  bool
-	at       int // sentences before it, times maxWords, and words
+	at, end  int // sentences before it, times maxWords, and words
 }
 
 // asking are the sections that say what a person wants.
@@ -72,7 +72,7 @@ func (r reading) findings() []finding {
 			}
 			if h, found := s.unexcused(hits); found {
 				f.rule, f.text, f.language = "phrase-"+place.section, s.excerpt(h), place.language.code
-				f.at, f.subject = i*maxWords+h.at, s.subject
+				f.at, f.end, f.subject = i*maxWords+h.at, i*maxWords+h.end, s.subject
 				all = append(all, f)
 			}
 		}
@@ -83,7 +83,23 @@ func (r reading) findings() []finding {
 		}
 		return strings.Compare(a.rule+a.language, b.rule+b.language)
 	})
+	all = withoutOverlaps(all)
 	return append(all, r.articles(all)...)
+}
+
+// withoutOverlaps leaves of two rights that are claimed in the same words the
+// one that begins first: "delete all data that you hold about me".
+func withoutOverlaps(found []finding) []finding {
+	var all []finding
+	for _, f := range found {
+		if slices.Contains(rights, f.kind) && slices.ContainsFunc(all, func(g finding) bool {
+			return g.kind != f.kind && slices.Contains(rights, g.kind) && f.at > g.at && f.at < g.end
+		}) {
+			continue
+		}
+		all = append(all, f)
+	}
+	return all
 }
 
 // forbidden tells whether the sentence only looks like a wish, as the language
@@ -172,13 +188,30 @@ func (r reading) weigh() (consent.Request, bool) {
 	request := verdict(lead.kind, r.sureness(lead), lead.rule, lead.text)
 	request.Language = lead.language
 	for _, f := range r.found {
-		if f.kind != lead.kind && !slices.Contains(request.Also, f.kind) {
+		if f.kind != lead.kind && !slices.Contains(request.Also, f.kind) && !r.onlyMentions(lead, f) {
 			request.Also = append(request.Also, f.kind)
 			request.Evidence = append(request.Evidence, consent.Evidence{Rule: f.rule, Text: excerpt(f.text)})
 		}
 	}
 	return r.scoped(request), true
 }
+
+// onlyMentions tells of what letters say beside their request: that whoever
+// does not answer will be complained about, and that they would like to know
+// whether an objection leads to a deletion.
+func (r reading) onlyMentions(lead, f finding) bool {
+	switch f.kind {
+	case consent.KindComplaint:
+		return slices.Contains(rights, lead.kind) && r.words() > 80 && !f.subject
+	case consent.KindErasure:
+		said := r.said[f.at/maxWords].words[:f.at%maxWords]
+		return lead.kind == consent.KindObjection && slices.ContainsFunc(said, conditions.matches)
+	}
+	return false
+}
+
+// conditions are words by which a sentence only supposes something.
+var conditions = readPattern("if|whether|unless|falls|wenn|sofern|ob|sollte|si|lorsque|caso|qualora|se|als|indien|mocht|of|jeśli|czy|если|якщо|ли|чи|eğer|если|pokud|zda|ha|dacă|ako|da_li|αν|εάν|hvis|om|jos").elements[0]
 
 func (r reading) lead() (finding, bool) {
 	lead := r.found[0]
@@ -245,14 +278,14 @@ func (r reading) sureness(lead finding) float64 {
 	case "phrase-wish":
 		return 0.7
 	}
-	sure := 0.9
+	sure := 90 // hundredths
 	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind == lead.kind && f.at/maxWords != lead.at/maxWords }) {
-		sure += 0.05
+		sure += 5
 	}
 	if r.tongue != "" && r.tongue != lead.language || r.words() > 300 {
-		sure -= 0.1
+		sure -= 10
 	}
-	return sure
+	return float64(sure) / 100
 }
 
 // words is how many the writer wrote.

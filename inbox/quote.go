@@ -57,7 +57,16 @@ var (
 	// wrote: the same without an address, in the languages of the phrase lists.
 	wrote       = regexp.MustCompile(`(?i)^\s*(on|am|le|el)\s.{0,120}\d.{0,120}\b(wrote|schrieb|a écrit|escribió)\b.{0,80}[:：]\s*$`)
 	headerField = regexp.MustCompile(`^[\s*>]*[\p{L}][\p{L}\p{M} .'-]{0,24}\*?\s?[:：]\*?\s*\S`)
-	footer      = regexp.MustCompile(`(?i)^\s*(sent from (my|yahoo|outlook|mail for)|get outlook for|von meinem .{1,20} gesendet|gesendet mit|envoy[ée] de(puis)? mon|enviado desde mi|provenance : courrier|outlook für|obtenir outlook|obtén outlook)`)
+	// footer: the line of advertisement that a program puts below what its user
+	// wrote, as telephones do.
+	footer = regexp.MustCompile(`(?i)^\s*(sent (from|with|via|by|using) (my|the|yahoo|outlook|mail|proton|samsung|an?|iphone|gmail|android|blackberry|mobile)|get outlook for|sent through|` +
+		`von meinem? .{1,40} (gesendet|geschickt)|gesendet (mit|von|aus|über|via)|diese nachricht wurde von meinem|outlook für|` +
+		`envoy[ée]e? (de(puis)?|avec|via|à partir) |provenance : courrier|obtenir outlook|télécharger outlook|` +
+		`enviad[oa] (desde|do|de|a partir|com|con|via) |obt[ée][nm] o? ?outlook|obtener outlook|` +
+		`inviato (da|dal|con|tramite) |scarica outlook|ottieni outlook|` +
+		`(verstuurd|verzonden) (vanaf|met|via|van) |outlook voor|` +
+		`wysłan[oe] z|отправлено (с|из)|надіслано|skickat från|sendt fra|lähetetty|odesláno z|odoslané z|trimis de pe|iphone.?umdan|.{0,20}den gönderildi|poslano (s|z)|από (το|την) .{1,20}στάλθηκε|` +
+		`begin forwarded message|anfang der weitergeleiteten|début du (message|mail) (transféré|réexpédié)|inicio del mensaje reenviado|inizio messaggio inoltrato|início da mensagem|begin doorgestuurd bericht)[^.!?]{0,60}[.:!]?.{0,60}$`)
 )
 
 // splitQuote goes over the lines once. Lines that begin with ">" are quoted
@@ -78,6 +87,8 @@ func splitQuote(text string) (own, quoted string) {
 			if !quoteFollows(lines, i+1) {
 				return trimmed(mine), trimmed(append(theirs, lines[i+1:]...))
 			}
+		case footer.MatchString(line):
+			theirs = append(theirs, line)
 		case endsOwn(lines, i):
 			return trimmed(mine), trimmed(append(theirs, lines[i:]...))
 		default:
@@ -88,13 +99,13 @@ func splitQuote(text string) (own, quoted string) {
 }
 
 // endsOwn tells whether nothing of the writer's comes from this line on: a
-// separator, a signature, a program's advertisement, or a copied header.
+// separator, a signature or a copied header.
 func endsOwn(lines []string, i int) bool {
 	line := lines[i]
 	if strings.TrimRight(line, " ") == "--" && i > 0 {
 		return true // the signature (RFC 3676 §4.3)
 	}
-	return separator.MatchString(line) || i > 0 && footer.MatchString(line) || copiedHeader(lines[i:])
+	return separator.MatchString(line) || copiedHeader(lines[i:])
 }
 
 // copiedHeader knows the block that Outlook puts above what it quotes, in any
