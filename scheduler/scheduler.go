@@ -56,14 +56,16 @@ const (
 	look      = 200 * time.Millisecond // how often it looks when nobody pokes it
 	sweepTime = 500 * time.Millisecond
 	lostAfter = 2 * time.Second // a job carried for longer is looked for in Redis
+
+	journalTime = 2 * time.Second // how often the journal is told of what happened
 )
 
 // Run works until ctx ends.
 func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan struct{}, 5)
-	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop, s.listenLoop, s.clockLoop} {
+	done := make(chan struct{}, 6)
+	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop, s.listenLoop, s.clockLoop, s.journalLoop} {
 		go func() {
 			loop(ctx)
 			done <- struct{}{}
@@ -101,6 +103,29 @@ func (s *Scheduler) fanLoop(ctx context.Context) { s.every(ctx, look, "fan_out",
 // looks find it.
 func (s *Scheduler) listenLoop(ctx context.Context) {
 	s.every(ctx, time.Second, "listen", s.Store.Listen)
+}
+
+// journalLoop keeps database and journal together; the last time when it stops,
+// so that a copy made before is known as old.
+func (s *Scheduler) journalLoop(ctx context.Context) {
+	tick := time.NewTicker(journalTime)
+	defer tick.Stop()
+	tend := func(ctx context.Context) {
+		if err := s.Store.TendJournal(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("scheduler_step_failed", "step", "journal", "error", err)
+		}
+	}
+	for {
+		select {
+		case <-tick.C:
+			tend(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalTime)
+			defer cancel()
+			tend(last)
+			return
+		}
+	}
 }
 
 func (s *Scheduler) sweepLoop(ctx context.Context) {

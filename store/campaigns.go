@@ -25,6 +25,7 @@ type Campaign struct {
 	Rate                                        float64 // messages a second; 0: as fast as the relay takes them
 	Created, Scheduled, StartBy, Started, Ended time.Time
 	Note                                        string // why it failed or was paused
+	Held                                        string // its state when a restore put it on hold; empty: it is not
 }
 
 // Message is what Decide needs of the campaign.
@@ -77,12 +78,12 @@ func text(s string) any {
 }
 
 const campaignColumns = `id, name, class, COALESCE(topic, 0), COALESCE(service, 0), state, source, audience, only_to,
-	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note`
+	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note, held`
 
 func scanCampaign(row scanner) (c Campaign, err error) {
 	var created, scheduled, startBy, started, ended sql.NullInt64
 	err = row.Scan(&c.ID, &c.Name, &c.Class, &c.Topic, &c.Service, &c.State, &c.Source, &c.Audience, &c.OnlyTo,
-		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note)
+		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note, &c.Held)
 	c.Created, c.Scheduled, c.StartBy = fromMicro(created), fromMicro(scheduled), fromMicro(startBy)
 	c.Started, c.Ended = fromMicro(started), fromMicro(ended)
 	return c, err
@@ -132,7 +133,7 @@ func (s *Store) Schedule(ctx context.Context, id int64, at, startBy time.Time) e
 func (s *Store) Start(ctx context.Context, id int64) error {
 	err := s.step(ctx, id, "starting", `UPDATE campaign SET state = 'sending', started = $2,
 		bound = COALESCE((SELECT value FROM counter WHERE name = 'person'), 0)
-		WHERE id = $1 AND state IN ('draft', 'scheduled')`, s.now().UnixMicro())
+		WHERE id = $1 AND state IN ('draft', 'scheduled') AND held = ''`, s.now().UnixMicro())
 	s.pokeAll()
 	return err
 }
@@ -141,17 +142,17 @@ func (s *Store) Start(ctx context.Context, id int64) error {
 func (s *Store) StartDue(ctx context.Context) error {
 	now := s.now().UnixMicro()
 	var due int
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM campaign WHERE state = 'scheduled' AND scheduled <= $1`, now).Scan(&due); err != nil || due == 0 {
+	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM campaign WHERE state = 'scheduled' AND scheduled <= $1 AND held = ''`, now).Scan(&due); err != nil || due == 0 {
 		return err
 	}
 	return s.inTx(ctx, "starting what is due", func(t *tx) error {
 		if _, err := t.exec(ctx, `UPDATE campaign SET state = 'missed', ended = $1, note = 'it could not start before its start_by'
-			WHERE state = 'scheduled' AND scheduled <= $1 AND start_by IS NOT NULL AND start_by < $1`, now); err != nil {
+			WHERE state = 'scheduled' AND scheduled <= $1 AND held = '' AND start_by IS NOT NULL AND start_by < $1`, now); err != nil {
 			return err
 		}
 		_, err := t.exec(ctx, `UPDATE campaign SET state = 'sending', started = $1,
 			bound = COALESCE((SELECT value FROM counter WHERE name = 'person'), 0)
-			WHERE state = 'scheduled' AND scheduled <= $1`, now)
+			WHERE state = 'scheduled' AND scheduled <= $1 AND held = ''`, now)
 		return err
 	})
 }
@@ -167,7 +168,7 @@ func (s *Store) Pause(ctx context.Context, id int64, note string) (inFlight int,
 
 // Resume lets a paused campaign go on.
 func (s *Store) Resume(ctx context.Context, id int64) error {
-	err := s.step(ctx, id, "resuming", `UPDATE campaign SET state = 'sending', note = '' WHERE id = $1 AND state = 'paused'`)
+	err := s.step(ctx, id, "resuming", `UPDATE campaign SET state = 'sending', note = '', held = '' WHERE id = $1 AND state = 'paused'`)
 	s.pokeAll()
 	return err
 }
@@ -204,9 +205,12 @@ func (s *Store) step(ctx context.Context, id int64, what, query string, args ...
 		if err != nil || n > 0 {
 			return err
 		}
-		var state string
-		if err := t.QueryRowContext(ctx, `SELECT state FROM campaign WHERE id = $1`, id).Scan(&state); err != nil {
+		var state, held string
+		if err := t.QueryRowContext(ctx, `SELECT state, held FROM campaign WHERE id = $1`, id).Scan(&state, &held); err != nil {
 			return ErrNotFound
+		}
+		if held != "" {
+			return ErrHeld
 		}
 		return fmt.Errorf("it is %s: %w", state, ErrState)
 	})

@@ -61,6 +61,7 @@ var coded = []string{
 	"mail_text inbound holder", "case_event caseno holder", "erasure caseno seq", "erasure_item caseno",
 	"mail_removal inbound caseno digest", "proof once", "report_link caseno address reader", "address_change old new caseno holder",
 	"address_link old new", "mail_optout seq inbound address", "case_subject caseno address",
+	"journal_owed line",
 }
 
 // impersonal are the columns that hold nothing of a person: settings, states,
@@ -70,7 +71,7 @@ var impersonal = []string{
 	"person created updated", "holding service",
 	"ledger seq scope choice received recorded via source policy policy_hash authenticated", "chain one seq",
 	"barrier opened acked in_flight",
-	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note",
+	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held",
 	"delivery state reason job token attempts code status claimed end_at returned changed", "claim token worker at", "retry due",
 	"job id queue kind state generation due campaign subject worker attempts note changed", "worker id place role capacity started beat",
 	"mailbox name lease_owner lease_until seen role trouble trouble_since noted read_validity read_uid",
@@ -81,6 +82,7 @@ var impersonal = []string{
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
 	"mail_removal mailbox received state changed", "proof seen", "report_link id created until closed",
 	"address_change id state created until old_clicked new_clicked ended", "address_link at", "mail_optout recorded proven undo_until undone batch forged",
+	"journal_owed seq since",
 }
 
 func pieceCalled(name string) (piece, bool) {

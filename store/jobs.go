@@ -92,7 +92,7 @@ func (s *Store) Carry(ctx context.Context, queue string, window int) ([]Job, err
 		// pick the same, the second then finds them no longer ready.
 		found, err := t.QueryContext(ctx, `UPDATE job SET state = 'carried', changed = $1 WHERE state = 'ready' AND id IN (
 			SELECT j.id FROM job j LEFT JOIN campaign c ON c.id = j.campaign
-			WHERE j.state = 'ready' AND j.queue = $2 AND j.due <= $1 AND COALESCE(c.state, '') <> 'paused'
+			WHERE j.state = 'ready' AND j.queue = $2 AND j.due <= $1 AND COALESCE(c.state, '') <> 'paused'`+s.beforeReplay()+`
 			ORDER BY j.due, j.id LIMIT $3) RETURNING `+jobColumns, t.now.UnixMicro(), queue, window-moving)
 		if err != nil {
 			return err
@@ -101,6 +101,15 @@ func (s *Store) Carry(ctx context.Context, queue string, window int) ([]Job, err
 		return err
 	})
 	return jobs, err
+}
+
+// beforeReplay lets only alarms out while the journal could not be read since
+// the start: the database may be an older copy.
+func (s *Store) beforeReplay() string {
+	if s.journal == nil || !s.journal.unread.Load() {
+		return ""
+	}
+	return ` AND kind = 'alarm'`
 }
 
 // Carried lists jobs that were handed over more than age ago and that nobody
@@ -127,7 +136,7 @@ func (s *Store) Recarry(ctx context.Context, j Job) error {
 func (s *Store) Begin(ctx context.Context, id int64, generation int, worker string) (j Job, ok bool, err error) {
 	err = s.inTx(ctx, "beginning a job", func(t *tx) error {
 		found, err := t.QueryContext(ctx, `UPDATE job SET state = 'running', worker = $3, attempts = attempts + 1, changed = $4
-			WHERE id = $1 AND generation = $2 AND state = 'carried' RETURNING `+jobColumns, id, generation, worker, t.now.UnixMicro())
+			WHERE id = $1 AND generation = $2 AND state = 'carried'`+s.beforeReplay()+` RETURNING `+jobColumns, id, generation, worker, t.now.UnixMicro())
 		if err != nil {
 			return err
 		}

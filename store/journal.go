@@ -1,16 +1,11 @@
 package store
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,45 +13,122 @@ import (
 )
 
 // journal is the second, separately kept record of opt-outs and erasures: one
-// line each, on the disk before the transaction commits. A database that was
+// line each, on its disk before the transaction commits. A database that was
 // put back from an older copy is behind it, and is brought up to date before
 // anything is sent. It holds address keys and no addresses.
 //
 // Lines are appended while the head of the ledger is locked, so they stand in
-// the ledger's order, and the database knows up to where it has followed.
+// the ledger's order, and the database knows up to where it has followed. When
+// the journal cannot be reached an opt-out counts all the same: its line is
+// owed, in the same transaction, and is written when the journal is back.
 type journal struct {
-	file *os.File
-	name string // of its counter: one for each journal, so that machines do not mix
+	where string
+	place atomic.Pointer[openPlace] // nil until it could be opened
 
-	ahead atomic.Bool // a transaction failed after its lines were written
+	ahead  atomic.Bool     // a transaction failed after its lines were written
+	unread atomic.Bool     // not read since the start: whether the database is behind is unknown
+	down   atomic.Bool     // the last attempt failed; whoever opts out does not wait for the next
+	busy   sync.Mutex      // one attempt at a time
+	life   context.Context // ends with the store
+	end    context.CancelFunc
+	ended  sync.WaitGroup // whoever looks after it
 }
 
-const journalMark = "heed journal "
+// openPlace is a journal that was opened; name is that of its counter, one for
+// each journal, so that machines do not mix.
+type openPlace struct {
+	shelf
+	name  string
+	fresh bool // begun by us
+}
 
-// openJournal opens the file, beginning it where there is none.
-func openJournal(path string) (*journal, error) {
-	if path == "" {
-		return nil, nil
+// shelf is where a journal lies.
+type shelf interface {
+	// append writes lines and waits for the disk. It gives the new length.
+	append(ctx context.Context, lines string) (size int64, err error)
+	// read gives what lies behind a length, and the length it read up to.
+	read(ctx context.Context, from int64) (lines string, size int64, err error)
+	// mark gives the number that was set last, or sets a higher one.
+	mark(ctx context.Context, set int64) (int64, error)
+	close()
+}
+
+// How long an opt-out waits for the journal, and how often one that is down is
+// tried again.
+const (
+	journalPatience = 300 * time.Millisecond
+	journalRest     = 2 * time.Second
+	tendTime        = time.Minute
+)
+
+// errForeign means that something else lies where the journal should.
+var errForeign = errors.New("not a journal of heed")
+
+var errJournalDown = errors.New("the journal is away")
+
+// openJournal begins to keep a journal; without a place there is none.
+func (s *Store) openJournal(ctx context.Context, where string) error {
+	if where == "" {
+		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of the journal: %w", err)
+	s.journal = &journal{where: where}
+	s.journal.life, s.journal.end = context.WithCancel(context.Background())
+	s.journal.unread.Store(true)
+	n, err := s.tend(ctx)
+	s.replayed = n
+	if err == nil || errors.Is(err, errForeign) || errors.Is(err, errDamaged) {
+		return err
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	s.journalFailed(err)
+	return s.inTx(ctx, "noting that the journal is away", func(t *tx) error { return t.journalAway(ctx) })
+}
+
+// open reaches the journal, or gives the one that is open.
+func (j *journal) open(ctx context.Context) (*openPlace, error) {
+	if p := j.place.Load(); p != nil {
+		return p, nil
+	}
+	p, err := openAt(ctx, j.where)
 	if err != nil {
-		return nil, fmt.Errorf("opening the journal: %w", err)
+		return nil, err
 	}
-	head, err := bufio.NewReader(f).ReadString('\n')
-	if err != nil && head == "" {
-		head = journalMark + rand.Text() + "\n"
-		if _, err := f.WriteString(head); err != nil {
-			return nil, fmt.Errorf("beginning the journal: %w", err)
-		}
+	j.place.Store(p)
+	return p, nil
+}
+
+func (j *journal) close() {
+	j.end()
+	j.ended.Wait()
+	if p := j.place.Load(); p != nil {
+		p.close()
 	}
-	id, found := strings.CutPrefix(strings.TrimSpace(head), journalMark)
-	if !found {
-		return nil, fmt.Errorf("%s is not a journal of heed; put back the right file or move it away", path)
+}
+
+// write appends within the patience of an opt-out. An attempt that hangs goes
+// on behind; until it has ended the journal counts as away.
+func (j *journal) write(ctx context.Context, lines string) (size int64, name string, err error) {
+	p := j.place.Load()
+	if p == nil || j.down.Load() || !j.busy.TryLock() {
+		return 0, "", errJournalDown
 	}
-	return &journal{file: f, name: "journal " + id}, nil
+	type written struct {
+		size int64
+		err  error
+	}
+	done := make(chan written, 1)
+	go func() {
+		defer j.busy.Unlock()
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), journalPatience)
+		defer cancel()
+		size, err := p.append(limited, lines)
+		done <- written{size, err}
+	}()
+	select {
+	case w := <-done:
+		return w.size, p.name, w.err
+	case <-time.After(2 * journalPatience):
+		return 0, "", fmt.Errorf("%w: it does not answer", errJournalDown)
+	}
 }
 
 // keeps tells which entries the journal holds: every no, and every erasure.
@@ -64,41 +136,201 @@ func keeps(e consent.Entry) bool {
 	return e.Choice == consent.Out || e.Choice == consent.Set && (e.Scope == consent.ScopeErased || e.Scope == consent.ScopeSuppressed)
 }
 
-// append writes entries and waits for the disk; it gives the new length. What a
-// full disk took half of is cut off again: the next line must not grow on it.
-func (j *journal) append(entries []consent.Entry) (int64, error) {
-	var lines strings.Builder
-	for _, e := range entries {
-		fmt.Fprintf(&lines, "%d %s %s %s %d %s\n", e.Seq, e.Address, e.Scope, e.Choice, e.Received.UnixMicro(), e.Via)
-	}
-	info, err := j.file.Stat()
-	if err != nil {
-		return 0, fmt.Errorf("measuring the journal: %w", err)
-	}
-	if _, err = j.file.WriteString(lines.String()); err == nil {
-		err = j.file.Sync()
-	}
-	if err != nil {
-		return 0, fmt.Errorf("writing the journal: %w", errors.Join(err, j.file.Truncate(info.Size())))
-	}
-	return info.Size() + int64(lines.Len()), nil
-}
-
 // follow writes what the journal keeps of a record, in the transaction that
-// makes it.
+// makes it, or owes it.
 func (t *tx) follow(ctx context.Context, entries []consent.Entry) error {
-	if t.s.journal == nil || len(entries) == 0 {
+	j := t.s.journal
+	if j == nil || len(entries) == 0 || t.replaying {
 		return nil
 	}
-	size, err := t.s.journal.append(entries)
+	lines := ""
+	for _, e := range entries {
+		lines += lineOf(e)
+	}
+	size, name, err := j.write(ctx, lines)
+	if err == nil {
+		t.followed = true
+		if j.ahead.Load() {
+			return nil // the counter stays before the lines that are still to be replayed
+		}
+		return t.setCounter(ctx, name, size)
+	}
+	t.s.journalFailed(err)
+	for _, e := range entries {
+		if _, err := t.exec(ctx, `INSERT INTO journal_owed (seq, line, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+			e.Seq, lineOf(e), t.now.UnixMicro()); err != nil {
+			return fmt.Errorf("owing the journal a line: %w", err)
+		}
+	}
+	return t.journalAway(ctx)
+}
+
+// journalAway sets the alarm off, unless it rings already.
+func (t *tx) journalAway(ctx context.Context) error {
+	var one int
+	err := t.QueryRowContext(ctx, `SELECT 1 FROM alarm WHERE kind = $1 AND cleared IS NULL`, alarmJournal).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t.raise(ctx, alarmJournal, "journal")
+	}
+	return err
+}
+
+const alarmJournal = "journal_unreachable"
+
+// journalFailed remembers that the journal is away, and has it looked after
+// until it is back.
+func (s *Store) journalFailed(err error) {
+	j := s.journal
+	if !j.down.CompareAndSwap(false, true) {
+		return
+	}
+	if s.onTrouble != nil {
+		s.onTrouble(err)
+	}
+	j.ended.Go(func() {
+		for {
+			select {
+			case <-j.life.Done():
+				return
+			case <-time.After(journalRest):
+			}
+			ctx, cancel := context.WithTimeout(j.life, tendTime)
+			_, err := s.tend(ctx)
+			cancel()
+			if err == nil {
+				return
+			}
+		}
+	})
+}
+
+// TendJournal brings journal and database together: what the journal has and
+// the database has not is recorded, what is owed is written, and the journal is
+// told how far the database has come. Whoever schedules calls it every now and
+// then.
+func (s *Store) TendJournal(ctx context.Context) error {
+	if s.journal == nil || s.journal.down.Load() {
+		return nil // it is looked after
+	}
+	limited, cancel := context.WithTimeout(ctx, tendTime)
+	defer cancel()
+	if _, err := s.tend(limited); err != nil && ctx.Err() == nil {
+		s.journalFailed(err)
+		return s.inTx(ctx, "noting that the journal is away", func(t *tx) error { return t.journalAway(ctx) })
+	}
+	return nil
+}
+
+func (s *Store) tend(ctx context.Context) (replayed int, err error) {
+	j := s.journal
+	j.busy.Lock()
+	p, err := j.open(ctx)
+	j.busy.Unlock()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	t.followed = true
-	if t.s.journal.ahead.Load() {
-		return nil // the counter stays before the lines that are still to be replayed
+	if replayed, err = s.catchUp(ctx, p, true); err != nil {
+		return replayed, err
 	}
-	return t.setCounter(ctx, t.s.journal.name, size)
+	j.unread.Store(false)
+	if err := s.payOwed(ctx, p); err != nil {
+		return replayed, err
+	}
+	if err := s.setMark(ctx, p); err != nil {
+		return replayed, err
+	}
+	j.down.Store(false)
+	return replayed, nil
+}
+
+// payOwed writes the lines that are owed, and ends the alarm.
+func (s *Store) payOwed(ctx context.Context, p *openPlace) error {
+	if p.fresh {
+		if err := s.oweAll(ctx); err != nil {
+			return err
+		}
+		p.fresh = false
+	}
+	for more := true; more; {
+		var n int
+		err := s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM journal_owed LIMIT 1) x)
+			+ (SELECT count(*) FROM alarm WHERE kind = $1 AND cleared IS NULL)`, alarmJournal).Scan(&n)
+		if err != nil || n == 0 {
+			return err
+		}
+		if more, err = s.paySome(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const payAtOnce = 500
+
+func (s *Store) paySome(ctx context.Context, p *openPlace) (more bool, err error) {
+	err = s.inTx(ctx, "writing what is owed to the journal", func(t *tx) error {
+		var head, last int64
+		if err := t.QueryRowContext(ctx, `SELECT seq FROM chain WHERE one = 1`+s.d.forUpdate).Scan(&head); err != nil {
+			return err
+		}
+		lines, err := t.texts(ctx, `SELECT line FROM journal_owed ORDER BY seq LIMIT `+fmt.Sprint(payAtOnce))
+		if err != nil {
+			return err
+		}
+		if more = len(lines) == payAtOnce; len(lines) == 0 {
+			return t.clearAlarm(ctx, alarmJournal, "journal")
+		}
+		err = t.QueryRowContext(ctx, `SELECT max(seq) FROM (SELECT seq FROM journal_owed ORDER BY seq LIMIT `+fmt.Sprint(payAtOnce)+`) x`).Scan(&last)
+		if err != nil {
+			return err
+		}
+		text := ""
+		for _, line := range lines {
+			text += line
+		}
+		size, err := p.append(ctx, text)
+		if err != nil {
+			return err
+		}
+		t.followed = true
+		if _, err := t.exec(ctx, `DELETE FROM journal_owed WHERE seq <= $1`, last); err != nil {
+			return err
+		}
+		if !more {
+			if err := t.clearAlarm(ctx, alarmJournal, "journal"); err != nil {
+				return err
+			}
+		}
+		return t.setCounter(ctx, p.name, size)
+	})
+	return more, err
+}
+
+// oweAll gives a journal that was begun late every no that came before it.
+func (s *Store) oweAll(ctx context.Context) error {
+	return s.inTx(ctx, "filling a new journal", func(t *tx) error {
+		found, err := t.QueryContext(ctx, `SELECT `+ledgerColumns+` FROM ledger WHERE choice = 'out' OR (choice = 'set' AND scope IN ('erased', 'suppressed'))`)
+		if err != nil {
+			return err
+		}
+		var old []consent.Entry
+		for found.Next() {
+			e, _, err := scanEntry(found)
+			if err != nil {
+				found.Close()
+				return err
+			}
+			old = append(old, e)
+		}
+		found.Close()
+		for _, e := range old {
+			if _, err := t.exec(ctx, `INSERT INTO journal_owed (seq, line, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+				e.Seq, lineOf(e), t.now.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return found.Err()
+	})
 }
 
 func (t *tx) setCounter(ctx context.Context, name string, value int64) error {
@@ -106,125 +338,35 @@ func (t *tx) setCounter(ctx context.Context, name string, value int64) error {
 	return err
 }
 
-// line is one entry of the journal.
-type line struct {
-	seq      int64
-	key      consent.Key
-	scope    consent.Scope
-	choice   consent.Choice
-	received int64
-	via      consent.Via
-}
-
-// lines reads the journal from an offset on. A last line that was cut off by a
-// crash was never committed and is left out.
-func (j *journal) lines(from int64) ([]line, error) {
-	text, err := os.ReadFile(j.file.Name())
-	if err != nil {
-		return nil, fmt.Errorf("reading the journal: %w", err)
-	}
-	var all []line
-	for _, row := range strings.SplitAfter(string(text[min(from, int64(len(text))):]), "\n") {
-		if !strings.HasSuffix(row, "\n") || strings.HasPrefix(row, journalMark) {
-			continue
-		}
-		one, err := parseLine(strings.Fields(row))
-		if err != nil {
-			return nil, fmt.Errorf("the journal holds a damaged line (%w); mend or move away %s", err, j.file.Name())
-		}
-		all = append(all, one)
-	}
-	return all, nil
-}
-
-func parseLine(f []string) (l line, err error) {
-	if len(f) != 6 {
-		return l, fmt.Errorf("%d fields, not 6", len(f))
-	}
-	l.scope, l.choice, l.via = consent.Scope(f[2]), consent.Choice(f[3]), consent.Via(f[5])
-	if l.seq, err = strconv.ParseInt(f[0], 10, 64); err != nil {
-		return l, err
-	}
-	if l.received, err = strconv.ParseInt(f[4], 10, 64); err != nil {
-		return l, err
-	}
-	l.key, err = consent.ParseKey(f[1])
-	return l, err
-}
-
-// makeGood records what the journal has of transactions that failed meanwhile,
-// now that one went through again: a no that was written down counts, also where
-// its sender was told to come again.
-func (s *Store) makeGood(ctx context.Context) {
-	if s.journal == nil || !s.journal.ahead.CompareAndSwap(true, false) {
-		return
-	}
-	if _, err := s.catchUp(ctx); err != nil {
-		s.journal.ahead.Store(true) // the next transaction tries again
-	}
-}
-
-// catchUp records what the journal has and the database has not. It runs when
-// the store is opened, before anybody can send.
-func (s *Store) catchUp(ctx context.Context) (replayed int, err error) {
-	if s.journal == nil {
+// counter reads a number that was set; 0 where it never was.
+func (s *Store) counter(ctx context.Context, name string) (n int64, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT value FROM counter WHERE name = $1`, name).Scan(&n)
+	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
-	var from int64
-	err = s.read.QueryRowContext(ctx, `SELECT value FROM counter WHERE name = $1`, s.journal.name).Scan(&from)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("reading how far the journal was followed: %w", err)
+	return n, err
+}
+
+// setMark tells the journal that the database has moved on. The database counts
+// first: a mark that is higher than its own shows a database that was put back.
+func (s *Store) setMark(ctx context.Context, p *openPlace) error {
+	var moved, active int64
+	err := s.read.QueryRowContext(ctx, `SELECT (SELECT seq FROM chain WHERE one = 1) + (SELECT COALESCE(sum(value), 0) FROM counter WHERE name NOT LIKE 'journal%'),
+		(SELECT count(*) FROM job WHERE state IN ('carried', 'running'))`).Scan(&moved, &active)
+	if err != nil {
+		return fmt.Errorf("measuring what happened: %w", err)
 	}
-	missing, err := s.journal.lines(from)
-	for _, l := range missing {
-		if err := s.replay(ctx, l); err != nil {
-			return replayed, err
-		}
-		replayed++
-	}
-	return replayed, err
-}
-
-func (s *Store) replay(ctx context.Context, l line) error {
-	return s.inTx(ctx, "replaying the journal", func(t *tx) error {
-		held, err := t.lockKeys(ctx, []consent.Key{l.key})
-		if err != nil {
-			return err
-		}
-		if t.recorded(ctx, l) {
-			return nil
-		}
-		_, err = t.record(ctx, held, []act{{key: l.key, scope: l.scope, choice: l.choice, received: time.UnixMicro(l.received).UTC(),
-			via: l.via, source: replaySource(l)}})
-		return err
-	})
-}
-
-func replaySource(l line) string { return fmt.Sprintf("journal %d", l.seq) }
-
-// recorded tells whether the ledger has a line of the journal, under its own
-// number or replayed.
-func (t *tx) recorded(ctx context.Context, l line) bool {
-	var one int
-	err := t.QueryRowContext(ctx, `SELECT 1 FROM ledger WHERE address = $1 AND scope = $2 AND choice = $3 AND received = $4 LIMIT 1`,
-		l.key.String(), string(l.scope), string(l.choice), l.received).Scan(&one)
-	return err == nil
-}
-
-// verifyJournal: every no and every erasure of the journal is in the ledger.
-func (t *tx) verifyJournal(ctx context.Context, v *Invariant) error {
-	if t.s.journal == nil {
+	if s.journalMoved.Swap(moved) == moved && active == 0 {
 		return nil
 	}
-	all, err := t.s.journal.lines(0)
+	next := int64(0)
+	err = s.inTx(ctx, "counting a mark", func(t *tx) (err error) {
+		next, err = t.take(ctx, p.name+" mark", 1)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	for _, l := range all {
-		v.Checked++
-		if !t.recorded(ctx, l) {
-			v.Broken = append(v.Broken, replaySource(l))
-		}
-	}
-	return nil
+	_, err = p.mark(ctx, next)
+	return err
 }

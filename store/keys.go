@@ -77,14 +77,22 @@ func writeSecret(path string, raw []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("making the folder of the keys: %w", err)
 	}
+	if err := writeWhole(path, hex.EncodeToString(raw)+"\n"); err != nil {
+		return fmt.Errorf("writing a key: %w", err)
+	}
+	return nil
+}
+
+// writeWhole replaces a file, or leaves the old one.
+func writeWhole(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new")
 	if err != nil {
-		return fmt.Errorf("making a key: %w", err)
+		return err
 	}
 	defer os.Remove(f.Name())
-	_, err = f.WriteString(hex.EncodeToString(raw) + "\n")
+	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("writing a key: %w", err)
+		return err
 	}
 	return os.Rename(f.Name(), path)
 }

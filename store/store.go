@@ -14,10 +14,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"heed/consent"
@@ -27,14 +29,17 @@ import (
 type Options struct {
 	URL  string // sqlite:PATH or postgres://…
 	Keys string // folder of the pepper, the link keys and the person keys
-	// Journal is the file of the second record of opt-outs and erasures; empty:
-	// none is kept, and a restored database cannot know what it has forgotten.
+	// Journal is where the second record of opt-outs and erasures lies, a file, a
+	// folder or the URL of another database; empty: none is kept, and a restored
+	// database cannot know what it has forgotten.
 	Journal string
-	Policy  consent.PolicyVersion
-	Limits  consent.Policy
-	Plan    Plan             // of erasures
-	Law     consent.Law      // by which the clocks of cases run
-	Now     func() time.Time // nil: time.Now
+	// JournalAway is told when the journal cannot be reached; it may be nil.
+	JournalAway func(error)
+	Policy      consent.PolicyVersion
+	Limits      consent.Policy
+	Plan        Plan             // of erasures
+	Law         consent.Law      // by which the clocks of cases run
+	Now         func() time.Time // nil: time.Now
 }
 
 // Store is an open database with its keys. It may be used from many
@@ -43,14 +48,18 @@ type Store struct {
 	write, read *sql.DB
 	d           dialect
 	keys        Keys
-	journal     *journal
+	journal     *journal // nil: none is kept
 	replayed    int
-	prepared    *prepared // nil on PostgreSQL
-	policy      consent.PolicyVersion
-	limits      consent.Policy
-	plan        Plan
-	law         consent.Law
-	now         func() time.Time
+
+	journalMoved atomic.Int64 // what had happened when the journal was marked last
+	onTrouble    func(error)  // of the journal
+	closed       atomic.Bool
+	prepared     *prepared // nil on PostgreSQL
+	policy       consent.PolicyVersion
+	limits       consent.Policy
+	plan         Plan
+	law          consent.Law
+	now          func() time.Time
 
 	pokeMu sync.Mutex
 	poke   chan struct{}
@@ -95,11 +104,10 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 	if err := s.matchKeys(ctx); err != nil {
 		return err
 	}
-	if s.journal, err = openJournal(o.Journal); err != nil {
-		return err
+	if o.Journal == o.URL {
+		return errors.New("the journal must lie in a place of its own, not in the database itself (HEED_JOURNAL)")
 	}
-	s.replayed, err = s.catchUp(ctx)
-	return err
+	return s.openJournal(ctx, o.Journal)
 }
 
 // Replayed tells how many opt-outs and erasures the journal had and the
@@ -108,10 +116,10 @@ func (s *Store) Replayed() int { return s.replayed }
 
 // Close releases the database.
 func (s *Store) Close() error {
-	s.keys.close()
-	if s.journal != nil {
-		s.journal.file.Close()
+	if s.journal != nil && !s.closed.Swap(true) {
+		s.journal.close()
 	}
+	s.keys.close()
 	if s.read != s.write {
 		s.read.Close()
 	}
@@ -140,7 +148,8 @@ type tx struct {
 	now   time.Time
 	reads bool // on the pool of readers
 
-	followed bool // the journal has lines of it
+	followed  bool // the journal has lines of it
+	replaying bool // it records what the journal has
 }
 
 // tick brings the transaction's "now" up to date, after a wait for locks.

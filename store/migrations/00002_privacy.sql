@@ -99,6 +99,17 @@ CREATE TABLE policy_refusal (
 );
 CREATE INDEX policy_refusal_campaign ON policy_refusal (campaign);
 
+-- Lines that the journal of opt-outs and erasures could not be given yet.
+CREATE TABLE journal_owed (
+    seq   BIGINT PRIMARY KEY,
+    line  TEXT NOT NULL,
+    since BIGINT NOT NULL
+);
+
+-- The state of a campaign when the database was put back from an older copy:
+-- it may have been sent since, and waits for a person.
+ALTER TABLE campaign ADD COLUMN held TEXT NOT NULL DEFAULT '' CHECK (held IN ('', 'draft', 'scheduled', 'sending', 'paused'));
+
 -- An erasure under way or done. What is still needed of the person until
 -- everybody has answered and the certificate is sent is sealed under the key of
 -- the case, which is then forgotten.
@@ -273,6 +284,8 @@ CREATE INDEX proof_seen ON proof (seen);
 
 -- +goose Down
 DROP TABLE proof;
+ALTER TABLE campaign DROP COLUMN held;
+DROP TABLE journal_owed;
 ALTER TABLE mailbox DROP COLUMN read_uid;
 ALTER TABLE mailbox DROP COLUMN read_validity;
 ALTER TABLE mailbox DROP COLUMN noted;

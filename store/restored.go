@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// ErrHeld means that a campaign may have been sent after the copy from which
+// the database was put back was made: a person has to say so or not.
+var ErrHeld = errors.New("it is on hold, because it may have been sent since the copy was made from which the database was put back")
+
+const heldNote = "on hold: the database was put back from an older copy, after which this may have been sent; look into the log and the relay's, then confirm or cancel it"
+
+// afterRestore holds every campaign that has not ended: what the copy calls
+// waiting may have been sent since. Numbers that were given away since the copy
+// was made are left out, so that an old link or Message-ID never means a new
+// thing.
+func (t *tx) afterRestore(ctx context.Context) error {
+	n, err := t.exec(ctx, `UPDATE campaign SET held = state, state = CASE state WHEN 'sending' THEN 'paused' ELSE state END, note = $1
+		WHERE state IN ('draft', 'scheduled', 'sending', 'paused') AND held = ''`, heldNote)
+	if err != nil {
+		return fmt.Errorf("holding campaigns: %w", err)
+	}
+	if _, err := t.exec(ctx, `UPDATE counter SET value = value + 1000 WHERE name IN ('campaign', 'case', 'correspondence')`); err != nil {
+		return err
+	}
+	if err := t.setCounter(ctx, "restored", t.now.UnixMicro()); err != nil {
+		return err
+	}
+	if n == 0 {
+		return nil
+	}
+	return t.raise(ctx, "restored", "database")
+}
+
+// Confirm lets a campaign go on that a restore has put on hold: one that was
+// sending sends again, one that was scheduled waits for its time.
+func (s *Store) ConfirmCampaign(ctx context.Context, id int64) error {
+	err := s.inTx(ctx, fmt.Sprintf("confirming campaign %d", id), func(t *tx) error {
+		n, err := t.exec(ctx, `UPDATE campaign SET state = CASE held WHEN 'sending' THEN 'sending' ELSE state END, held = '', note = '' WHERE id = $1 AND held <> ''`, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return fmt.Errorf("it is not on hold: %w", ErrState)
+		}
+		return t.clearRestored(ctx)
+	})
+	s.pokeAll()
+	return err
+}
+
+// clearRestored ends the alarm when nothing is on hold any more.
+func (t *tx) clearRestored(ctx context.Context) error {
+	var held int
+	err := t.QueryRowContext(ctx, `SELECT count(*) FROM campaign WHERE held <> '' AND state IN ('draft', 'scheduled', 'sending', 'paused')`).Scan(&held)
+	if err != nil || held > 0 {
+		return err
+	}
+	return t.clearAlarm(ctx, "restored", "database")
+}
+
+// eraseReplayed has the person deleted again whom an older copy brought back.
+// No certificate is sent: they have it, or are nobody to write to any more.
+func (t *tx) eraseReplayed(ctx context.Context, l line) error {
+	held := 0
+	err := t.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM person WHERE address = $1) + (SELECT count(*) FROM privacy_case WHERE address = $1)
+		+ (SELECT count(*) FROM inbound WHERE address = $1) + (SELECT count(*) FROM correspondence WHERE address = $1)
+		+ (SELECT count(*) FROM annex x JOIN ledger e ON e.seq = x.seq WHERE e.address = $1)`, l.key.String()).Scan(&held)
+	if err != nil || held == 0 {
+		return err
+	}
+	id, err := t.caseToErase(ctx, l)
+	if err != nil {
+		return err
+	}
+	if _, err := t.readErasure(ctx, id); errors.Is(err, sql.ErrNoRows) {
+		c, err := scanCase(t.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM privacy_case WHERE id = $1`, id))
+		if err != nil {
+			return err
+		}
+		if err := t.planErasure(ctx, c, l.key, true); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	return t.eraseAgain(ctx, id)
+}
+
+// caseToErase finds the open case that the copy has, or opens one.
+func (t *tx) caseToErase(ctx context.Context, l line) (id int64, err error) {
+	err = t.QueryRowContext(ctx, `SELECT id FROM privacy_case WHERE address = $1 AND kind = 'erasure' AND ended IS NULL ORDER BY id LIMIT 1`, l.key.String()).Scan(&id)
+	if err == nil {
+		_, err = t.exec(ctx, `UPDATE privacy_case SET state = 'confirmed', identity = 'confirmed' WHERE id = $1`, id)
+		return id, err
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return 0, err
+	}
+	if id, err = t.take(ctx, "case", 1); err != nil {
+		return 0, err
+	}
+	_, err = t.exec(ctx, `INSERT INTO privacy_case (id, kind, state, identity, address, email, mailbox, language, received, due)
+		VALUES ($1, 'erasure', 'confirmed', 'confirmed', $2, '', $3, '', $4, $5)`, id, l.key.String(), journalMailbox, l.received, l.received)
+	if err != nil {
+		return 0, fmt.Errorf("opening the case of a replayed erasure: %w", err)
+	}
+	return id, t.note(ctx, id, "opened", "", "", nil)
+}
