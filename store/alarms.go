@@ -22,13 +22,14 @@ const (
 	AlarmMailbox     = "mailbox_unreachable"
 	AlarmBrake       = "optout_brake"
 	AlarmJournal     = "journal_unreachable"
+	AlarmRestored    = "database_restored" // an older copy was put back, and campaigns are on hold
 	AlarmTest        = "test"
 )
 
 // AlarmKinds lists the kinds.
 func AlarmKinds() []string {
 	return []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter,
-		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmTest}
+		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmRestored, AlarmTest}
 }
 
 // Alarm is something that the operator must know at once. Key says which thing

@@ -83,8 +83,10 @@ func openSQLite(path string) (write, read *sql.DB, err error) {
 func sqliteDSN(path, lock string) string {
 	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(FULL)",
 		"foreign_keys(1)", "secure_delete(1)", "cache_size(-16000)"}}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+	return "file:" + escaped(path) + "?" + q.Encode()
 }
+
+func escaped(path string) string { return (&url.URL{Path: path}).EscapedPath() }
 
 func scheme(rawURL string) string {
 	before, _, _ := strings.Cut(rawURL, ":")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"heed/consent"
@@ -112,4 +113,27 @@ func (s *Store) OwnYes(ctx context.Context, key consent.Key, scope consent.Scope
 		_, err = t.record(ctx, held, []act{{key: key, scope: scope, choice: consent.In, via: consent.ViaPage, authenticated: true, evidence: "pressed the button"}})
 		return err
 	})
+}
+
+// Ringing counts the open alarms of a kind.
+func (s *Store) Ringing(ctx context.Context, kind string) (n int, err error) {
+	return n, s.read.QueryRowContext(ctx, `SELECT count(*) FROM alarm WHERE kind = $1 AND cleared IS NULL`, kind).Scan(&n)
+}
+
+// Cut writes SQLite's log back into its file.
+func (s *Store) Cut(ctx context.Context) (bool, error) { return true, s.cutLog(ctx) }
+
+// Alter runs a statement in a SQLite file.
+func Alter(file, query string) error {
+	db, err := openFile(file)
+	if err != nil {
+		return err
+	}
+	_, err = db.Exec(query)
+	return errors.Join(err, db.Close())
+}
+
+// Count counts the rows of a table.
+func (s *Store) Count(ctx context.Context, table string) (n int, err error) {
+	return n, s.read.QueryRowContext(ctx, `SELECT count(*) FROM `+table).Scan(&n)
 }

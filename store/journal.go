@@ -168,14 +168,12 @@ func (t *tx) follow(ctx context.Context, entries []consent.Entry) error {
 // journalAway sets the alarm off, unless it rings already.
 func (t *tx) journalAway(ctx context.Context) error {
 	var one int
-	err := t.QueryRowContext(ctx, `SELECT 1 FROM alarm WHERE kind = $1 AND cleared IS NULL`, alarmJournal).Scan(&one)
+	err := t.QueryRowContext(ctx, `SELECT 1 FROM alarm WHERE kind = $1 AND cleared IS NULL`, AlarmJournal).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
-		return t.raise(ctx, alarmJournal, "journal")
+		return t.raise(ctx, AlarmJournal, "journal")
 	}
 	return err
 }
-
-const alarmJournal = "journal_unreachable"
 
 // journalFailed remembers that the journal is away, and has it looked after
 // until it is back.
@@ -254,7 +252,7 @@ func (s *Store) payOwed(ctx context.Context, p *openPlace) error {
 	for more := true; more; {
 		var n int
 		err := s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM journal_owed LIMIT 1) x)
-			+ (SELECT count(*) FROM alarm WHERE kind = $1 AND cleared IS NULL)`, alarmJournal).Scan(&n)
+			+ (SELECT count(*) FROM alarm WHERE kind = $1 AND cleared IS NULL)`, AlarmJournal).Scan(&n)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -278,7 +276,7 @@ func (s *Store) paySome(ctx context.Context, p *openPlace) (more bool, err error
 			return err
 		}
 		if more = len(lines) == payAtOnce; len(lines) == 0 {
-			return t.clearAlarm(ctx, alarmJournal, "journal")
+			return t.clearAlarm(ctx, AlarmJournal, "journal")
 		}
 		err = t.QueryRowContext(ctx, `SELECT max(seq) FROM (SELECT seq FROM journal_owed ORDER BY seq LIMIT `+fmt.Sprint(payAtOnce)+`) x`).Scan(&last)
 		if err != nil {
@@ -297,7 +295,7 @@ func (s *Store) paySome(ctx context.Context, p *openPlace) (more bool, err error
 			return err
 		}
 		if !more {
-			if err := t.clearAlarm(ctx, alarmJournal, "journal"); err != nil {
+			if err := t.clearAlarm(ctx, AlarmJournal, "journal"); err != nil {
 				return err
 			}
 		}

@@ -43,7 +43,7 @@ func openJournalFile(path string) (*openPlace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
-	head, err := bufio.NewReader(f).ReadString('\n')
+	head, err := bufio.NewReader(io.LimitReader(f, 200)).ReadString('\n')
 	fresh := err != nil && head == ""
 	if fresh {
 		head = journalMark + rand.Text() + "\n"

@@ -26,6 +26,7 @@ import (
 type Keys struct {
 	Pepper []byte
 	Links  consent.Keyring
+	folder string
 	people *sql.DB // one key a person; a row deleted makes their evidence unreadable, in every backup too
 }
 
@@ -37,6 +38,7 @@ func loadKeys(ctx context.Context, folder string) (Keys, error) {
 		return k, err
 	}
 	defer release()
+	k.folder = folder
 	if k.Pepper, err = secret(filepath.Join(folder, "pepper")); err != nil {
 		return k, err
 	}

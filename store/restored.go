@@ -13,6 +13,21 @@ var ErrHeld = errors.New("it is on hold, because it may have been sent since the
 
 const heldNote = "on hold: the database was put back from an older copy, after which this may have been sent; look into the log and the relay's, then confirm or cancel it"
 
+// judgeArchive finds a database that was put back from a backup of heed, also
+// where no journal tells how old it is.
+func (s *Store) judgeArchive(ctx context.Context) error {
+	at, err := s.counter(ctx, archived)
+	if err != nil || at == 0 {
+		return err
+	}
+	return s.inTx(ctx, "holding what may have been sent", func(t *tx) error {
+		if _, err := t.exec(ctx, `DELETE FROM counter WHERE name = $1`, archived); err != nil {
+			return err
+		}
+		return t.afterRestore(ctx)
+	})
+}
+
 // afterRestore holds every campaign that has not ended: what the copy calls
 // waiting may have been sent since. Numbers that were given away since the copy
 // was made are left out, so that an old link or Message-ID never means a new
@@ -32,7 +47,7 @@ func (t *tx) afterRestore(ctx context.Context) error {
 	if n == 0 {
 		return nil
 	}
-	return t.raise(ctx, "restored", "database")
+	return t.raise(ctx, AlarmRestored, "database")
 }
 
 // Confirm lets a campaign go on that a restore has put on hold: one that was
@@ -59,7 +74,7 @@ func (t *tx) clearRestored(ctx context.Context) error {
 	if err != nil || held > 0 {
 		return err
 	}
-	return t.clearAlarm(ctx, "restored", "database")
+	return t.clearAlarm(ctx, AlarmRestored, "database")
 }
 
 // eraseReplayed has the person deleted again whom an older copy brought back.

@@ -16,6 +16,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -54,6 +55,7 @@ type Store struct {
 	journalMoved atomic.Int64 // what had happened when the journal was marked last
 	onTrouble    func(error)  // of the journal
 	closed       atomic.Bool
+	serving      *os.File  // the lock of a process that serves
 	prepared     *prepared // nil on PostgreSQL
 	policy       consent.PolicyVersion
 	limits       consent.Policy
@@ -72,7 +74,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, law: o.Law, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -107,6 +109,9 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 	if o.Journal == o.URL {
 		return errors.New("the journal must lie in a place of its own, not in the database itself (HEED_JOURNAL)")
 	}
+	if err := s.judgeArchive(ctx); err != nil {
+		return err
+	}
 	return s.openJournal(ctx, o.Journal)
 }
 
@@ -120,6 +125,9 @@ func (s *Store) Close() error {
 		s.journal.close()
 	}
 	s.keys.close()
+	if s.serving != nil {
+		s.serving.Close()
+	}
 	if s.read != s.write {
 		s.read.Close()
 	}

@@ -53,13 +53,22 @@ func (a *app) store() (*store.Store, error) {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return nil, hinted(fmt.Errorf("making the data folder: %w", err), "HEED_DATA must name a folder that this user can write")
 	}
-	s, err := store.Open(a.ctx, store.Options{URL: patient(c.DatabaseURL), Keys: c.keys(), Journal: c.journal(), Policy: policy,
-		Limits: c.limits(), Plan: c.plan(), Law: c.Law.law()})
+	o := c.storeOptions()
+	o.Policy = policy
+	s, err := store.Open(a.ctx, o)
 	if err != nil {
 		return nil, explainOpen(err)
 	}
 	a.opened = s
 	return s, s.SyncTopics(a.ctx, named(c.Topics), named(c.Services))
+}
+
+// storeOptions says where the database, the keys and the journal lie, and what
+// rules hold.
+func (c *config) storeOptions() store.Options {
+	log := c.logger()
+	return store.Options{URL: patient(c.DatabaseURL), Keys: c.keys(), Journal: c.journal(), Limits: c.limits(), Plan: c.plan(), Law: c.Law.law(),
+		JournalAway: func(err error) { log.Error("journal_unreachable", "error", err.Error()) }}
 }
 
 // explainOpen says what to do when the database does not open.

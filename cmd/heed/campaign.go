@@ -19,6 +19,7 @@ type campaignCommand struct {
 	Start    campaignStartCommand    `cmd:"" help:"Begin at once."`
 	Pause    campaignPauseCommand    `cmd:"" help:"Stop for now; nothing is in flight when the command returns."`
 	Resume   campaignResumeCommand   `cmd:"" help:"Go on after a pause."`
+	Confirm  campaignConfirmCommand  `cmd:"" help:"Let a campaign go on that a restore has put on hold."`
 	Cancel   campaignCancelCommand   `cmd:"" help:"End it: whoever still waits does not get it."`
 	Wait     campaignWaitCommand     `cmd:"" help:"Wait until it has ended."`
 	Status   campaignStatusCommand   `cmd:"" help:"Tell where everybody stands."`

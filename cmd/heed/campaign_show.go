@@ -27,6 +27,7 @@ type statusView struct {
 	Rate float64    `json:"rate"` // messages a second since the start
 	ETA  *time.Time `json:"eta"`
 	Note string     `json:"note,omitempty"`
+	Held bool       `json:"held,omitempty"` // since a restore; heed campaign confirm lets it go on
 }
 
 // Run tells the status once.
@@ -51,7 +52,7 @@ func status(ctx context.Context, s *store.Store, id int64) (statusView, error) {
 	if err != nil {
 		return statusView{}, err
 	}
-	v := statusView{ID: decimal(id), State: c.State, Account: account, Note: c.Note}
+	v := statusView{ID: decimal(id), State: c.State, Account: account, Note: c.Note, Held: c.Held != ""}
 	v.Rate, v.ETA = pace(c, account, time.Now())
 	return v, nil
 }

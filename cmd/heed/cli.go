@@ -23,6 +23,8 @@ type cli struct {
 	Case     caseCommand     `cmd:"" help:"Privacy requests and what a person must look at."`
 	Register registerCommand `cmd:"" help:"Who else gets people's data."`
 	Alarms   alarmCommand    `cmd:"" name:"alarm" help:"What the operator must know at once: list, test."`
+	Backup   backupCommand   `cmd:"" help:"Copy the database into a file while everything goes on."`
+	Restore  restoreCommand  `cmd:"" help:"Put a backup in the place of the database."`
 	Verify   verifyCommand   `cmd:"" help:"Check the promises on the live database."`
 	Mail     mailCommand     `cmd:"" help:"Say what mails ask for, without doing it."`
 

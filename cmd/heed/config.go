@@ -179,6 +179,9 @@ func (c *config) journal() string {
 	if path == "" {
 		return filepath.Join(c.keys(), "journal")
 	}
+	if strings.HasPrefix(path, "postgres") || strings.HasPrefix(path, "sqlite:") {
+		return patient(path)
+	}
 	if c.From["HEED_JOURNAL"].from == "file" {
 		return c.relative(path)
 	}

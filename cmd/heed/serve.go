@@ -64,6 +64,9 @@ func (a *app) process(r roleSet) (*process, error) {
 	if err := errors.Join(c.checkFiles()...); err != nil {
 		return nil, err
 	}
+	if err := s.Serving(); err != nil {
+		return nil, err
+	}
 	p := &process{roleSet: r, c: c, s: s, log: c.logger().With("role", r.name()), registry: prometheus.NewRegistry(), public: c.PublicURL}
 	for _, missing := range c.checkPasswords() {
 		p.log.Error("mailbox_waits", "error", missing.Error())
