@@ -78,7 +78,7 @@ func TestAJournalThatIsAwayRefusesNobody(t *testing.T) {
 		for i := range 20 {
 			leave(t, s, fmt.Sprintf("p%d@example.com", i))
 		}
-		if took := time.Now().Sub(began); took > 10*time.Second {
+		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("20 opt-outs took %v while the journal was away", took)
 		}
 		if !rings(t, s, store.AlarmJournal) || troubles != 1 || !out(t, s, "p7@example.com") {
