@@ -14,6 +14,7 @@ import (
 func FuzzJournalLine(f *testing.F) {
 	key := consent.Key{1, 2, 3}
 	f.Add("7 " + key.String() + " marketing out 1700000000000000 mail")
+	f.Add("7 " + key.String() + " marketing out 1700000000000000 mail 1700000000000001")
 	f.Add("7 x marketing out 1 mail")
 	f.Fuzz(func(t *testing.T, text string) {
 		l, err := parseLine(strings.Fields(text))
@@ -21,16 +22,21 @@ func FuzzJournalLine(f *testing.F) {
 			return
 		}
 		path := filepath.Join(t.TempDir(), "journal")
-		j, err := openJournal(path)
+		j, err := openJournalFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer j.file.Close()
-		entry := consent.Entry{Seq: l.seq, Address: l.key, Scope: l.scope, Choice: l.choice, Received: time.UnixMicro(l.received), Via: l.via}
-		if _, err := j.append([]consent.Entry{entry, entry}); err != nil {
+		defer j.close()
+		entry := consent.Entry{Seq: l.seq, Address: l.key, Scope: l.scope, Choice: l.choice, Received: time.UnixMicro(l.received),
+			Recorded: time.UnixMicro(l.recorded), Via: l.via}
+		if _, err := j.append(t.Context(), lineOf(entry)+lineOf(entry)); err != nil {
 			t.Fatal(err)
 		}
-		back, err := j.lines(0)
+		read, _, err := j.read(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := parseLines(read)
 		if err != nil || len(back) != 2 || back[0] != l || back[1] != l {
 			t.Errorf("%q comes back as %+v (%v)", text, back, err)
 		}
@@ -48,15 +54,19 @@ func FuzzJournalFile(f *testing.F) {
 		if err := os.WriteFile(path, raw, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		j, err := openJournal(path)
+		j, err := openJournalFile(path)
 		if err != nil {
 			if after, _ := os.ReadFile(path); string(after) != string(raw) {
 				t.Errorf("a file that is none was changed: %q to %q", raw, after)
 			}
 			return
 		}
-		defer j.file.Close()
-		lines, err := j.lines(0)
+		defer j.close()
+		read, _, err := j.read(t.Context(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := parseLines(read)
 		if whole := strings.Count(string(raw), "\n"); err == nil && len(lines) > whole {
 			t.Errorf("%d entries of %d lines", len(lines), whole)
 		}
