@@ -31,7 +31,7 @@ var asking = map[string]finding{
 	"partners":    {kind: consent.KindUnsubscribe, scope: consent.ScopePartner},
 }
 
-var replyPrefix = regexp.MustCompile(`(?i)^\s*(re|aw|fw|fwd|wg|tr|rv|antw|sv|vs|odp|ref|res|doorst|enc|vb|ynt|rif|r|i|hs|βλ|απ|ha|pd|vá|答复|回复|转发|返信|답장|bls|atb|vl)\s*(\[\d+\])?\s*[:：]\s*`)
+var replyPrefix = regexp.MustCompile(`(?i)^\s*(re|aw|fw|fwd|wg|tr|rv|antw|sv|vs|odp|ref|res|doorst|enc|vb|ynt|rif|r|i|hs|βλ|απ|ha|pd|vá|答复|回复|转发|返信|답장|回覆|轉寄|轉發|bls|atb|vl|ats|отв|відп|пер|ilt|vast|πρθ|σχετ|رد|تحويل|השב|העברה)\.?\s*(\[\d+\])?\s*[:：]\s*`)
 
 // sentences gives what the writer wrote: the text, and the subject unless it is
 // an answer's, which repeats ours.
@@ -81,7 +81,10 @@ func (r reading) findings() []finding {
 		if a.at != b.at {
 			return a.at - b.at
 		}
-		return strings.Compare(a.rule+a.language, b.rule+b.language)
+		if a.rule != b.rule {
+			return strings.Compare(a.rule, b.rule)
+		}
+		return r.strangeness(a.language) - r.strangeness(b.language)
 	})
 	all = withoutOverlaps(all)
 	return append(all, r.articles(all)...)
@@ -100,6 +103,15 @@ func withoutOverlaps(found []finding) []finding {
 		all = append(all, f)
 	}
 	return all
+}
+
+// strangeness puts the mail's own language before those that share a phrase
+// with it.
+func (r reading) strangeness(code string) int {
+	if code == r.tongue {
+		return -1
+	}
+	return slices.IndexFunc(languages(), func(l *language) bool { return l.code == code })
 }
 
 // forbidden tells whether the sentence only looks like a wish, as the language
@@ -135,7 +147,7 @@ func (s sentence) unexcused(hits []hit) (hit, bool) {
 // excerpt gives the words that were found as they were written, with what
 // stands around them.
 func (s sentence) excerpt(h hit) string {
-	return strings.Join(s.written[max(0, h.at-2):min(len(s.written), h.end+3)], " ")
+	return asWritten(s.written[max(0, h.at-2):min(len(s.written), h.end+3)])
 }
 
 // asked reads what a person wants.

@@ -19,7 +19,7 @@ type pattern struct {
 // the sentence.
 type element struct {
 	gap      int  // up to so many words of any kind
-	end      bool // of the sentence
+	end      bool // of the sentence, alone or beside words
 	optional bool
 	words    map[string]bool // single words, the commonest case
 	choices  []choice        // all others
@@ -64,6 +64,7 @@ func readElement(field string) element {
 	e := element{words: map[string]bool{}}
 	field, e.optional = strings.CutSuffix(field, "?")
 	for _, written := range strings.Split(field, "|") {
+		e.end = e.end || written == "$"
 		for _, spelled := range spellings(written) {
 			c := readChoice(spelled)
 			if len(c) == 1 && !c[0].open {
@@ -170,15 +171,15 @@ func (p pattern) isAll(words []string) bool {
 
 // pass takes a place of the pattern from every word that was reached.
 func (e element) pass(reached uint64, words []string) uint64 {
-	if e.end {
-		return reached & (1 << len(words))
-	}
 	if e.gap > 0 {
 		return e.skip(reached, words)
 	}
 	next := uint64(0)
+	if e.end {
+		next = reached & (1 << len(words))
+	}
 	if e.optional {
-		next = reached
+		next |= reached
 	}
 	for ; reached != 0; reached &= reached - 1 {
 		if at := bits.TrailingZeros64(reached); at < len(words) {

@@ -119,3 +119,16 @@ func wordCount(words []string) int {
 	}
 	return (n + charactersPerWord - 1) / charactersPerWord
 }
+
+// asWritten puts the words together again, without spaces where the script has
+// none.
+func asWritten(words []string) string {
+	var out strings.Builder
+	for i, word := range words {
+		if i > 0 && (cost(word) > 1 || cost(words[i-1]) > 1) {
+			out.WriteByte(' ')
+		}
+		out.WriteString(word)
+	}
+	return out.String()
+}
