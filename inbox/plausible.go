@@ -97,8 +97,9 @@ func (r reading) isUnknownTongue() bool {
 	common := 0
 	for _, s := range r.said {
 		for _, word := range s.words {
-			if slices.Contains(vocabularies()[word], r.tongue) {
-				common++
+			codes := vocabularies()[word]
+			if slices.Contains(codes, r.tongue) || r.tongue == "" && len(codes) > 0 {
+				common++ // where several languages share the words, one of them it is
 			}
 		}
 	}
