@@ -9,7 +9,7 @@ import (
 
 var (
 	postmaster    = regexp.MustCompile(`(?i)mailer-?daemon|postmaster|mail ?delivery (sub)?system|^"?mdaemon|mail administrator|maildelivery|system administrator|mail service|autobounce|bounce|<>\s*$`)
-	returnSubject = regexp.MustCompile(`(?i)undeliver|unzustellbar|returned mail|mail returned|return(ed)? to sender|delivery (status|failure|error|problem|report|notification|has failed|reports? about|unsuccess|delayed|attempt)|failure notice|fail(ed|ure) (to deliver|delivery|mail)|mail (delivery|failure|could not|status|not delivered|system error|error)|message (delivery|status|you sent|undeliver)|not delivered|could(n't| not) be delivered|(un)?able to deliver|delivery.*(fail|delay)|nondeliverable|non[- ]?deliver|nondelivery|warning: (could not|message)|non recapit|mancata consegna|no se puede entregar|zustell|échec|ungültig|não entregue|nie dostarczono|onbestelbaar|недоставлен|не доставлен|配信|エラー通知|送信エラー|不達|退信|退回|bounce|email error|user unknown|mailbox.*(full|unavail)|delay(ed)? mail|notifica|message d'erreur`)
+	returnSubject = regexp.MustCompile(`(?i)undeliver|unzustellbar|returned mail|mail returned|return(ed)? to sender|delivery (status|failure|error|problem|report|notification|has failed|reports? about|unsuccess|delayed|attempt)|failure notice|fail(ed|ure) (to deliver|delivery|mail|sending)|(error|problem) sending|mail (delivery|failure|could not|status|not delivered|system error|error)|message (delivery|status|you sent|undeliver)|not delivered|could(n't| not) be delivered|(un)?able to deliver|delivery.*(fail|delay)|nondeliverable|non[- ]?deliver|nondelivery|warning: (could not|message)|non recapit|mancata consegna|no se puede entregar|zustell|échec|ungültig|não entregue|nie dostarczono|onbestelbaar|недоставлен|не доставлен|配信|エラー通知|送信エラー|不達|退信|退回|bounce|email error|user unknown|mailbox.*(full|unavail)|delay(ed)? mail|notifica|message d'erreur`)
 	returnText    = regexp.MustCompile(`(?i)this is the qmail-send program|created automatically by mail delivery|(could|can)( ?not|n't) be delivered|was(n't| not) (able to be )?delivered|(not|un)able to deliver|undeliverable|delivery (to|of).{0,60}(failed|unsuccess|not possible)|failed (to deliver|recipients?|addresses)|delivery (has )?failed|permanent(ly)? (fatal )?(error|fail)|user unknown|unknown user|no such user|mailbox (is )?(full|unavailable)|(following|these) (recipient|address)|did not reach the following|mail delivery agent|550[ -]|5\.\d\.\d|transcript of session|non-?delivery|will be retried|not yet been delivered|still (being )?(trying|delayed|undeliver)|returned (to you|mail|message|to sender)|nicht zugestellt|konnte nicht|bounced|does not exist|no longer (a valid|valid|in use)|out of quota|exceeded`)
 	strongText    = regexp.MustCompile(`(?i)this is the qmail-send program|created automatically by mail delivery software|this is the mail system at host|^\s*-+ ?the following addresses had (permanent|transient)|i'm sorry to have to inform you|i wasn't able to deliver|(?m)^final-recipient:\s*rfc822`)
 	forwarded     = regexp.MustCompile(`(?i)^\s*(fwd?|wg|tr|rv|re|aw)\s*:`)
@@ -96,7 +96,7 @@ func (r reading) explained(all []told) []told {
 }
 
 var (
-	replyBegins = regexp.MustCompile(`(^|[\s:>('"])([45][0-7]\d)[ -]`)
+	replyBegins = regexp.MustCompile(`(^|[\s:>([='"])([45][0-7]\d)[ -]`)
 	replyBreaks = regexp.MustCompile(`^\s*(>>>|<<<|[245]\d\d[ -]|$)`)
 )
 
