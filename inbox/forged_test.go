@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,4 +115,41 @@ func sendTo(t *testing.T, s *store.Store, n int) int64 {
 	}
 	must(d.Flush(ctx))
 	return id
+}
+
+// TestPollerActsOnBounces: true reports through a real mailbox end an address
+// or pause the campaign.
+func TestPollerActsOnBounces(t *testing.T) {
+	s, server := storetest.Open(t), startIMAP(t)
+	id := sendTo(t, s, 10)
+	for i := range store.PolicyLimit + 1 {
+		status, words := "5.7.1", "550 5.7.1 blocked for its reputation"
+		if i == 0 {
+			status, words = "5.1.1", "550 5.1.1 user unknown"
+		}
+		put(t, server, trueBounce(t, s, fmt.Sprintf("reader%d@example.org", i), id, status, words))
+	}
+	run(t, poller(s, server, RoleBounces))
+	eventually(t, "every report in Processed", func() bool { return counts(t, server, "Processed", store.PolicyLimit+1) })
+	c, err := s.Campaign(t.Context(), id)
+	if err != nil || c.State != "paused" || !strings.Contains(c.Note, "5.7.1") {
+		t.Errorf("the campaign is %s (%s), %v", c.State, c.Note, err)
+	}
+	for i := range 10 {
+		if e, err := s.Explain(t.Context(), fmt.Sprintf("reader%d@example.org", i)); err != nil || e.State.Dead != (i == 0) {
+			t.Errorf("reader %d is dead: %v (%v)", i, e.State.Dead, err)
+		}
+	}
+}
+
+func trueBounce(t *testing.T, s *store.Store, to string, campaign int64, status, words string) []byte {
+	t.Helper()
+	key, _, err := s.Key(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := s.Keys().Links.Seal(consent.Link{Purpose: consent.PurposeBounce, Address: key, Scope: uint16(campaign)})
+	return fmt.Appendf(nil, "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.example.org\r\nTo: bounces+%s@news.example\r\nSubject: Undelivered Mail\r\n"+
+		"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\nSorry.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"+
+		"Final-Recipient: rfc822; %s\r\nAction: failed\r\nStatus: %s\r\nDiagnostic-Code: smtp; %s\r\n\r\n--b--\r\n", token, to, status, words)
 }
