@@ -105,7 +105,7 @@ func (t *tx) unreachable(ctx context.Context, c Case) (why string, err error) {
 		return "nobody is on file under the address of the case", nil
 	}
 	reason := consent.Decide(consent.Person{State: held[key].state}, consent.Message{Class: consent.Correspondence}, t.s.limits)
-	if reason != "" {
+	if reason != "" && reason != consent.Restricted { // a restriction stops everything but letters about the request
 		return "the address on file must not be written to (" + string(reason) + ")", nil
 	}
 	return "", nil
@@ -265,7 +265,7 @@ func (s *Store) Resolve(ctx context.Context, id int64, r Resolution) (told bool,
 		if err := t.note(ctx, id, string(state), r.By, c.holder(), d); err != nil {
 			return err
 		}
-		return firstOf(t.clearCaseAlarms(ctx, id), t.liftHold(ctx, c.Key))
+		return firstOf(t.clearCaseAlarms(ctx, id), t.liftCaseHolds(ctx, c))
 	})
 	s.pokeAll()
 	return told, err

@@ -33,6 +33,10 @@ const (
 	WriteForged  = "forged"  // somebody wrote in the person's name: do they want the mail again
 	WriteMove    = "move"    // one of the two links that change an address
 	WriteMoved   = "moved"   // that it is changed
+
+	WriteCorrected  = "corrected"  // which details were corrected
+	WriteRestricted = "restricted" // that the data is only kept from now on
+	WriteLifting    = "lifting"    // that this ends, before it does
 )
 
 // Correspondence is a mail from us to one person. It is a row first and a mail
@@ -67,6 +71,8 @@ type Words struct {
 	Already   bool      `json:"already,omitempty"` // at that time, by an earlier opt-out
 	Undo      int64     `json:"undo,omitempty"`    // row of the ledger that the link in the mail takes back
 	Change    int64     `json:"change,omitempty"`  // of a change of address
+
+	Changes []FieldChange `json:"changes,omitempty"` // that staff made to the details of a person
 }
 
 // write stores correspondence and the job that sends it, in the transaction of
@@ -178,6 +184,11 @@ func (s *Store) EndCorrespondence(ctx context.Context, c Correspondence, state s
 		}
 		if c.Kind == WriteErased {
 			return t.certificateEnded(ctx, c.Case, state)
+		}
+		if c.Kind == WriteLifting {
+			if err := t.liftingEnded(ctx, c, state); err != nil {
+				return err
+			}
 		}
 		if state == "sent" {
 			if err := t.beginUndo(ctx, c); err != nil {

@@ -49,7 +49,7 @@ func (t *tx) giveCopy(ctx context.Context, c Case) error {
 	if err := t.note(ctx, c.ID, "done", "", "", nil); err != nil {
 		return err
 	}
-	return t.liftHoldBy(ctx, c.Key, consent.ViaConfirmed)
+	return firstOf(t.clearCaseAlarms(ctx, c.ID), t.liftHoldBy(ctx, c.Key, consent.ViaConfirmed))
 }
 
 // addReportLink makes the link to a copy of what is held under whose, for the

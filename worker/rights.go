@@ -107,3 +107,27 @@ func (w *Worker) contact() string {
 	}
 	return w.Sender.From
 }
+
+// aboutRight tells a person that their details were corrected, that their data
+// is restricted, or that this ends.
+func (w *Worker) aboutRight(ctx context.Context, c store.Correspondence, p store.Person) (subject, text string, wanted bool, err error) {
+	about, err := w.Store.Case(ctx, c.Case)
+	if err != nil {
+		return "", "", false, err
+	}
+	d := templates.RightData{Language: language(about, p), Sender: w.Sender.Name, Contact: w.contact(), Reference: reference(about), Reason: c.Text}
+	for _, one := range c.Changes {
+		d.Changes = append(d.Changes, templates.Correction{Field: one.Field, Value: one.To})
+	}
+	switch {
+	case c.Kind == store.WriteCorrected:
+		subject, text = templates.Corrected(d)
+	case c.Kind == store.WriteRestricted:
+		subject, text = templates.Restricted(d)
+	case p.State.Restricted == 0:
+		return "", "", false, nil // it ended otherwise
+	default:
+		subject, text = templates.Lifting(d)
+	}
+	return subject, text, true, nil
+}

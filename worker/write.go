@@ -62,8 +62,8 @@ func (w *Worker) write(ctx context.Context, j store.Job) error {
 // rule.
 func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, wanted bool, err error) {
 	p, found, err := w.recipient(ctx, c)
-	if err != nil || !found {
-		return l, false, err
+	if err != nil || !found || p.State.Restricted != 0 && c.Case == 0 {
+		return l, false, err // whoever is restricted gets letters about their own requests and nothing else
 	}
 	l = letter{to: p.Email, inReplyTo: c.InReplyTo}
 	l.loop = w.loopMark(c)
@@ -83,6 +83,8 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 		l.subject, l.text, wanted = w.unknown(c)
 	case store.WriteReceipt:
 		l.subject, l.text, wanted, err = w.receipt(ctx, c, p)
+	case store.WriteCorrected, store.WriteRestricted, store.WriteLifting:
+		l.subject, l.text, wanted, err = w.aboutRight(ctx, c, p)
 	case store.WriteMove, store.WriteMoved:
 		l.subject, l.text, wanted, err = w.moving(ctx, c, p)
 	default:

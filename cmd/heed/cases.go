@@ -11,16 +11,17 @@ import (
 )
 
 type caseCommand struct {
-	List    caseListCommand    `cmd:"" help:"List the open cases, those that are due first."`
-	Open    caseOpenCommand    `cmd:"" help:"Open a case by hand, for a wish that came by letter or telephone."`
-	Show    caseShowCommand    `cmd:"" help:"Show one case with its whole correspondence, and what to do next."`
-	Assign  caseAssignCommand  `cmd:"" help:"Say who works on a case."`
-	Note    caseNoteCommand    `cmd:"" help:"Keep something that staff want to remember of a case."`
-	Answer  caseAnswerCommand  `cmd:"" help:"Write to the person of a case, at the address on file."`
-	Confirm caseConfirmCommand `cmd:"" help:"Record that you know who asks, for a person who cannot click."`
-	Extend  caseExtendCommand  `cmd:"" help:"Put off the day by which a case is answered, and tell the person why."`
-	Resolve caseResolveCommand `cmd:"" help:"End a case by your decision, and tell the person."`
-	Report  caseReportCommand  `cmd:"" help:"Write the copy of a person's data to a file, or close the links to it."`
+	List     caseListCommand     `cmd:"" help:"List the open cases, those that are due first."`
+	Open     caseOpenCommand     `cmd:"" help:"Open a case by hand, for a wish that came by letter or telephone."`
+	Show     caseShowCommand     `cmd:"" help:"Show one case with its whole correspondence, and what to do next."`
+	Assign   caseAssignCommand   `cmd:"" help:"Say who works on a case."`
+	Note     caseNoteCommand     `cmd:"" help:"Keep something that staff want to remember of a case."`
+	Answer   caseAnswerCommand   `cmd:"" help:"Write to the person of a case, at the address on file."`
+	Confirm  caseConfirmCommand  `cmd:"" help:"Record that you know who asks, for a person who cannot click."`
+	Extend   caseExtendCommand   `cmd:"" help:"Put off the day by which a case is answered, and tell the person why."`
+	Resolve  caseResolveCommand  `cmd:"" help:"End a case by your decision, and tell the person."`
+	Guardian caseGuardianCommand `cmd:"" help:"Do for a child what its guardian asks, when you have looked."`
+	Report   caseReportCommand   `cmd:"" help:"Write the copy of a person's data to a file, or close the links to it."`
 
 	Certificate caseCertificateCommand `cmd:"" help:"Show what an erasure deleted, what stays and why."`
 }

@@ -10,11 +10,14 @@ import (
 )
 
 type contactCommand struct {
-	Import importCommand `cmd:"" help:"Store people from a CSV file. Never turns a no into a yes."`
-	Export exportCommand `cmd:"" help:"Write everybody stored as CSV, in the form that import reads."`
-	Show   showCommand   `cmd:"" help:"Show one person."`
-	Move   moveCommand   `cmd:"" help:"Change an address, once both mailboxes have confirmed it."`
-	Optout optoutCommand `cmd:"" help:"Stop mail to an address, on its holder's wish."`
+	Import     importCommand     `cmd:"" help:"Store people from a CSV file. Never turns a no into a yes."`
+	Export     exportCommand     `cmd:"" help:"Write everybody stored as CSV, in the form that import reads."`
+	Show       showCommand       `cmd:"" help:"Show one person."`
+	Move       moveCommand       `cmd:"" help:"Change an address, once both mailboxes have confirmed it."`
+	Correct    correctCommand    `cmd:"" help:"Correct details of a person, for their request."`
+	Restrict   restrictCommand   `cmd:"" help:"Only keep the data of an address from now on: nothing goes out."`
+	Unrestrict unrestrictCommand `cmd:"" help:"End that, once the person has been told."`
+	Optout     optoutCommand     `cmd:"" help:"Stop mail to an address, on its holder's wish."`
 }
 
 type showCommand struct {

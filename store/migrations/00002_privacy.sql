@@ -46,7 +46,7 @@ CREATE TABLE case_event (
     kind   TEXT NOT NULL CHECK (kind IN ('opened', 'mail', 'asked', 'confirmed', 'reminded', 'assigned', 'answered', 'extended', 'noted',
                                          'alarmed', 'done', 'refused',
                                          'read', 'copied', 'closed_link', 'moving', 'moved', 'corrected', 'restricted', 'lifting', 'lifted',
-                                         'held', 'shown')),
+                                         'held', 'shown', 'erasing')),
     staff  TEXT NOT NULL DEFAULT '',
     holder TEXT NOT NULL DEFAULT '',
     sealed TEXT NOT NULL DEFAULT ''
