@@ -1,7 +1,7 @@
 # Each target says what it does in the comment behind it; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-race e2e chaos bench backlog fuzz build lint clean
+.PHONY: help demo test test-unit test-race corpus e2e chaos bench backlog fuzz build lint clean
 
 ROUNDS ?= 20
 FUZZTIME ?= 30s
@@ -27,6 +27,9 @@ test-unit: ## what needs no server, and what the installed servers allow
 
 test-race: ## the same with the race detector; a missing server is a failure
 	@HEED_REQUIRE_SERVICES=1 .ci/suites race
+
+corpus: ## how the collection of real mails is read: a table of what each is and is taken for
+	@.ci/suites corpus
 
 e2e: ## the story on four set-ups: SQLite or PostgreSQL, in-process or real Redis, Postfix, Dovecot
 	@.ci/suites e2e

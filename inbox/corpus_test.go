@@ -60,14 +60,13 @@ type tally struct{ right, all int }
 
 func (t tally) share() float64 { return float64(t.right) / float64(max(1, t.all)) }
 
-// TestCorpus reads every mail of the collection. The floors are what was
-// reached when they were written, rounded down; they may only rise.
+// TestCorpus reads every mail of the collection. The floors are what is promised;
+// they may only rise.
 func TestCorpus(t *testing.T) {
 	dir, mails := corpus(t)
 	ring := consent.Keyring{1: []byte("a key of no consequence for the corpus")}
 	confusion := map[string]map[consent.Kind]int{}
 	right := map[string]tally{}
-	acted := map[string][]string{}
 	bounces := bounceTally{}
 	for _, m := range mails {
 		raw, err := os.ReadFile(filepath.Join(dir, m.path))
@@ -87,8 +86,8 @@ func TestCorpus(t *testing.T) {
 		if !m.accepts(got.Kind) {
 			t.Logf("%s (%s, %s at %s@): read as %s %v", m.path, m.class, m.language, m.mailbox, got.Kind, got.Evidence)
 		}
-		if actsAlone(got.Kind) {
-			acted[m.class] = append(acted[m.class], fmt.Sprintf("%s as %s %v", m.path, got.Kind, got.Evidence))
+		if harm := m.harm(got); harm != "" {
+			t.Errorf("%s, %s: %s as %s %v %v", harm, m.path, m.class, got.Kind, got.Also, got.Evidence)
 		}
 		if m.class == "bounce" {
 			bounces.compare(t, m, got)
@@ -99,14 +98,29 @@ func TestCorpus(t *testing.T) {
 		t.Logf("%-28s %3d of %3d", group, right[group].right, right[group].all)
 	}
 	t.Log(bounces)
-	for _, class := range []string{"torture", "auto-reply", "unrelated", "bounce", "arf"} {
-		for _, mail := range acted[class] {
-			t.Errorf("%s would be acted on: %s", class, mail)
-		}
-	}
 	floors(t, right)
 	bounces.floors(t)
 }
+
+// harm says what may never happen: that something is done which nobody asked
+// for, or that somebody is erased who asked to be left alone.
+func (m corpusMail) harm(got consent.Request) string {
+	erases := got.Kind == consent.KindErasure || slices.Contains(got.Also, consent.KindErasure)
+	switch m.class {
+	case "torture", "auto-reply", "unrelated", "bounce", "arf":
+		if actsAlone(got.Kind) || erases || len(got.Stops()) > 0 {
+			return "would be acted on"
+		}
+	case "unsubscribe", "preference", "objection":
+		if erases {
+			return "erasure from an opt-out"
+		}
+	}
+	return ""
+}
+
+// requests are the classes of mail that ask for something.
+var requests = []string{"unsubscribe", "preference", "objection", "erasure", "access", "rectification", "complaint", "guardian"}
 
 func mapsKeys(m map[string]tally) func(func(string) bool) {
 	return func(yield func(string) bool) {
@@ -120,6 +134,15 @@ func mapsKeys(m map[string]tally) func(func(string) bool) {
 
 func count(right map[string]tally, m corpusMail, got consent.Request) {
 	groups := []string{m.class}
+	if slices.Contains(requests, m.class) {
+		groups = append(groups, "requests")
+		first := right["requests, first choice"]
+		first.all++
+		if string(got.Kind) == m.class {
+			first.right++
+		}
+		right["requests, first choice"] = first
+	}
 	if m.class == "unsubscribe" && slices.Contains([]string{"en", "de", "fr", "es"}, m.language) {
 		groups = append(groups, "unsubscribe en de fr es")
 	}
@@ -158,8 +181,8 @@ func table(confusion map[string]map[consent.Kind]int) string {
 
 func floors(t *testing.T, right map[string]tally) {
 	for group, floor := range map[string]float64{
-		"unsubscribe en de fr es": 1, "unsubscribe": 0.95, "bounce": 0.99, "arf": 0.98, "auto-reply": 0.98, "torture": 1,
-		"erasure": 0.95, "access": 0.9, "objection": 0.9, "rectification": 0.9, "complaint": 0.9, "unrelated": 0.97,
+		"requests": 0.97, "requests, first choice": 0.7, "unsubscribe en de fr es": 1, "unsubscribe": 0.97, "bounce": 0.99, "arf": 0.98, "auto-reply": 0.98, "torture": 1,
+		"erasure": 0.97, "access": 0.95, "objection": 0.97, "rectification": 0.97, "complaint": 0.97, "unrelated": 0.97,
 	} {
 		if got := right[group].share(); got < floor {
 			t.Errorf("%s: %.2f are read right, not %.2f", group, got, floor)

@@ -110,7 +110,7 @@ func quotes(token html.Token) bool {
 // quoteMarks are classes, ids and names, in lower case.
 var quoteMarks = []string{
 	"gmail_quote", "gmail_attr", "gmail_signature", // Gmail
-	"yahoo_quoted", // Yahoo
+	"yahoo_quoted",                                                                                         // Yahoo
 	"moz-cite-prefix", "moz-forward-container", "moz-email-headers-table", "moz-signature", "mozsignature", // Thunderbird
 	"protonmail_quote", "protonmail_signature", // Proton
 	"zmail_extra", "zm_signature", // Zoho

@@ -91,18 +91,17 @@ func (r reading) findings() []finding {
 }
 
 // withoutOverlaps leaves of two rights that are claimed in the same words the
-// one that begins first: "delete all data that you hold about me".
+// one that begins first ("delete all data that you hold about me"), and of two
+// things to stop the one that says more ("no more offers from partners").
 func withoutOverlaps(found []finding) []finding {
-	var all []finding
-	for _, f := range found {
-		if slices.Contains(rights, f.kind) && slices.ContainsFunc(all, func(g finding) bool {
-			return g.kind != f.kind && slices.Contains(rights, g.kind) && f.at > g.at && f.at < g.end
-		}) {
-			continue
-		}
-		all = append(all, f)
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(found), func(f finding) bool {
+		return slices.ContainsFunc(found, func(g finding) bool {
+			if f.kind == consent.KindUnsubscribe && f.scope == "" && g.scope != "" {
+				return f.at < g.end && g.at < f.end
+			}
+			return g.kind != f.kind && slices.Contains(rights, f.kind) && slices.Contains(rights, g.kind) && f.at > g.at && f.at < g.end
+		})
+	})
 }
 
 // strangeness puts the mail's own language before those that share a phrase
@@ -215,6 +214,8 @@ func (r reading) onlyMentions(lead, f finding) bool {
 	switch f.kind {
 	case consent.KindComplaint:
 		return slices.Contains(rights, lead.kind) && r.words() > 80 && !f.subject
+	case consent.KindUnsubscribe: // "but keep the digest", "or else unsubscribe me"
+		return lead.kind == consent.KindPreference
 	case consent.KindErasure:
 		said := r.said[f.at/maxWords].words[:f.at%maxWords]
 		return lead.kind == consent.KindObjection && slices.ContainsFunc(said, conditions.matches)

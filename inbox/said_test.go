@@ -79,3 +79,47 @@ func TestTopics(t *testing.T) {
 		}
 	}
 }
+
+// TestScopes: what is to stop is what the mail names, and what a wish about
+// topics lets us stop without asking.
+func TestScopes(t *testing.T) {
+	ours := Ours{Topics: map[string]int{"Weekly Digest": 4, "Product News": 7, "News": 8, "Événements": 9},
+		TopicIDs: map[string]int{"weekly-digest": 4, "product": 7, "news": 8, "events": 9}}
+	for _, c := range []struct{ said, kind, stops string }{
+		{"Please unsubscribe me from \"Weekly Digests\".", "unsubscribe", "topic:4"},
+		{"unsubscribe weekly-digest", "unsubscribe", "topic:4"},
+		{"Please stop the product news", "unsubscribe", "topic:7"},
+		{"Please unsubscribe me from the topic events", "unsubscribe", "topic:9"},
+		{"Désabonnez-moi des evenements", "unsubscribe", "topic:9"},
+		{"Unsubscribe me. Your product is fine, though.", "unsubscribe", "marketing"},
+		{"Bitte vom Weekly Digest und von Product News abmelden", "unsubscribe", "topic:4 topic:7"},
+		{"Please unsubscribe me from the weekly digest and everything else", "unsubscribe", "marketing"},
+		{"Please do not share my data with anybody.", "unsubscribe", "sharing"},
+		{"Unsubscribe me and do not sell my data.", "unsubscribe", "marketing sharing"},
+		{"No more offers from your partners, please", "unsubscribe", "partner_offers"},
+		{"Keine Angebote von Partnern mehr!", "unsubscribe", "partner_offers"},
+		{"No more mails from you or your partners!", "unsubscribe", "marketing"},
+		{"I object to the use of my data for direct marketing, also in the Weekly Digest.", "objection", "marketing"},
+		{"Unsubscribe me from everything except the Weekly Digest", "preference", "topic:7 topic:8 topic:9"},
+		{"I only want to receive the Weekly Digest", "preference", "topic:7 topic:8 topic:9"},
+		{"Please stop the Product News but keep sending me the Weekly Digest", "preference", "topic:7"},
+		{"Ich möchte nur noch den Weekly Digest erhalten", "preference", "topic:7 topic:8 topic:9"},
+		{"Once a month instead of weekly, please", "preference", ""},
+		{"Less often please, or else unsubscribe me", "preference", ""},
+		{"I only want to hear about gardening", "preference", ""},
+		{"Please delete my account and unsubscribe me from the Weekly Digest", "erasure", "topic:4"},
+		{"Please send me a copy of my data", "access", ""},
+	} {
+		got := Read(letter("ann@example.org", "unsubscribe@news.example", "", c.said), RoleUnsubscribe, testRing, ours)
+		var stops []string
+		for _, scope := range got.Stops() {
+			stops = append(stops, string(scope))
+		}
+		if string(got.Kind) != c.kind || strings.Join(stops, " ") != c.stops {
+			t.Errorf("%q is %s and stops %q, want %s and %q (%v)", c.said, got.Kind, stops, c.kind, c.stops, got.Evidence)
+		}
+		if c.kind == "preference" && slices.Contains(got.Also, consent.KindUnsubscribe) {
+			t.Errorf("%q also asks to be left alone: %v", c.said, got.Also)
+		}
+	}
+}
