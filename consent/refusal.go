@@ -45,6 +45,8 @@ func (r Refusal) Hard() bool {
 		return false
 	case status == "5.4.1":
 		return edgeDenied.MatchString(words)
+	case ofSender.MatchString(words):
+		return false
 	case closedHost.MatchString(words), noSuchHost.MatchString(words) && r.Step != StepData:
 		return true
 	case blameless.MatchString(words) && !certain.MatchString(words):
@@ -79,7 +81,7 @@ func (r Refusal) Policy() bool {
 	if full.MatchString(words) || temporary(r.status(), words) && !ours.MatchString(words) {
 		return false
 	}
-	return r.aboutSender() && !unsure.MatchString(words) || ours.MatchString(words) && !certain.MatchString(words) && !r.Hard()
+	return (r.aboutSender() || ofSender.MatchString(words) && !certain.MatchString(words)) && !r.Hard() && !unsure.MatchString(words) || ours.MatchString(words) && !certain.MatchString(words) && !r.Hard()
 }
 
 // aboutSender tells of refusals before a recipient was named, and of the codes
@@ -212,7 +214,7 @@ var (
 	// noSuchHost: the domain has no mail, or is none.
 	noSuchHost = anyOf(
 		`host (is )?(unknown|not found)|host or domain name not found|unknown (host|domain)|(recipient )?domain (name )?(does not exist|not found|doesn't exist|must exist|is invalid)|(invalid|no such|non-?existent) (destination )?(domain|host)`,
-		`nxdomain|name or service not known|no (mx|mail exchanger)s? (record )?(found|for|exist)|no mx (or|and) a|nodename nor servname|can't find a valid mx|mail domain .{0,60} unknown|domain of (the )?recipient does not`,
+		`nxdomain|name or service not known|no (mx|mail exchanger)s? (record )?(found|for|exist)|no mx (or|and) a|nodename nor servname|can't find a valid mx|mail domain .{0,60} unknown|domain of (the )?recipient does not|domain \S+ (does not exist|doesn't exist|not found|is not valid)`,
 		`(domain|domaine|dom[aä]ne|dominio|dom[ií]nio|домен)\S* .{0,40}(n'existe pas|existiert nicht|no existe|n[aã]o existe|non esiste|не существует)|couldn't find any host|dns.{0,20}(nxdomain|name error)`,
 	)
 
@@ -221,6 +223,9 @@ var (
 	closedHost = anyOf(
 		`(null ?mx|(domain|host|server|system) .{0,40}(does|do)( not|n't) (accept|receive) (any )?(e-?)?mail)`, `\b(521|556) (5\.\d\.\d{1,2} )?.{0,80}(not accept|does not receive|not accepting)`, `does not accept mail`,
 	)
+
+	// ofSender: the words are about whoever wrote, not about the recipient.
+	ofSender = anyOf(`\bsender|mail ?from\b|return.?path|envelope.?from|\bhelo\b|\behlo\b|reverse.?path|your (domain|address|host|server|ip)|from (address|domain)|originat`)
 
 	// unsure: words that say who could be meant without knowing it.
 	unsure = anyOf(`may (be|not be)|might (be|not)|maybe|possibl[ey]|temporar|try (again|later)|retry|(has|have) been failing|time(d)? ?(out|limit)|transient|greylist|graylist|queue too long|deferred`)

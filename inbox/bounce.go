@@ -19,9 +19,11 @@ func (r reading) bounce() (consent.Request, bool) {
 	for _, t := range told {
 		request.Bounces = append(request.Bounces, t.fate())
 	}
+	ours := consent.Evidence{Rule: "no-message-of-ours"}
 	if link, found := r.bounceLink(); found {
-		request.Link = &link
+		request.Link, ours.Rule = &link, "message-of-ours"
 	}
+	request.Evidence = append(request.Evidence, ours)
 	return request, true
 }
 
