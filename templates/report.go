@@ -27,7 +27,7 @@ type ReportSection struct {
 // ReportField is a detail. Exactly one of the values is shown: Coded is looked up in report.values, Time is written as a
 // date and a time. A field without a value is left out.
 type ReportField struct {
-	Label string // a key of report.labels; what has no words is shown as it is
+	Label string // a key of report.labels or report.values; what has no words is shown as it is
 	Value string
 	Coded string
 	Time  time.Time
@@ -116,8 +116,10 @@ func (w *words) reportValue(f ReportField) string {
 }
 
 func (w *words) label(name string) string {
-	if text, known := w.Report.Labels[name]; known {
-		return text
+	for _, words := range []map[string]string{w.Report.Labels, w.Report.Values} {
+		if text, known := words[name]; known {
+			return text
+		}
 	}
 	return clean(name)
 }

@@ -80,3 +80,25 @@ func TestChoicesInABrowser(t *testing.T) {
 		t.Errorf("the state is %s; the page says %s", state.Encode(), body)
 	}
 }
+
+// TestCopyInABrowser goes the whole way to the copy, as wide as a telephone:
+// each step is one button or link, and no page is wider than the screen.
+func TestCopyInABrowser(t *testing.T) {
+	ctx := browser(t)
+	b := newBench(t, withRegister, func(o *web.Options) { o.PublicURL = "http://localhost" })
+	_, path := b.access()
+	steps := []chromedp.Action[chromedp.Void]{chromedp.EmulateViewport(390, 844), chromedp.Navigate(b.server.URL + path),
+		chromedp.Click(chromedp.CSS("button")), chromedp.WaitVisible(chromedp.CSS("a.way")),
+		chromedp.Click(chromedp.CSS("a.way")), chromedp.WaitVisible(chromedp.CSS(`form:has(input[value="page"]) button`))}
+	gate := read(t, ctx, chromedp.Text(chromedp.CSS("main")), steps...)
+	if contains(gate, "ann@example.com") {
+		t.Errorf("the page before the copy shows it: %s", gate)
+	}
+	copied := read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Click(chromedp.CSS(`form:has(input[value="page"]) button`)), chromedp.WaitVisible(chromedp.CSS("section")))
+	if !contains(copied, "ann@example.com") || !contains(copied, "Who else has your data") {
+		t.Errorf("the copy says %s", copied)
+	}
+	if wide := read(t, ctx, chromedp.Evaluate[string](`String(document.documentElement.scrollWidth > innerWidth)`)); wide != "false" {
+		t.Error("the copy is wider than a telephone")
+	}
+}

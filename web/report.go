@@ -78,9 +78,14 @@ func (s *Server) showCopy(w http.ResponseWriter, r *http.Request, link store.Rep
 		s.copyFile(w, lang, report, about)
 		return
 	}
+	topics, err := s.o.Store.Topics(ctx)
+	if err != nil {
+		s.unavailable(w, r, "report", err)
+		return
+	}
 	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
 		return templates.ReportPage(w, templates.ReportData{Language: lang, Sender: s.o.SenderName, Reference: report.Reference, At: report.MadeAt,
-			Action: s.action("r", r), Unknown: report.Person == nil, Sections: sections(report, about, templates.Purposes(lang)),
+			Action: s.action("r", r), Unknown: report.Person == nil, Sections: sections(report, about, templates.Purposes(lang), topics),
 			Contact: about.Controller.Contact, Authority: about.Authority})
 	})
 }

@@ -3,12 +3,15 @@ package web_test
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"heed/consent"
 	"heed/store"
+	"heed/templates"
 	"heed/web"
 )
 
@@ -101,7 +104,7 @@ func TestCopyOfEverything(t *testing.T) {
 		t.Fatalf("opening the page was an event: %v", after)
 	}
 	page := b.ask("POST", path, urlencoded, "show=page")
-	page.wants(t, 200, "What we hold about you", "ann@example.com", "Example Relay", "Seatown Authority", "privacy@harbour.example", "topic:product", "confirmed by a click")
+	page.wants(t, 200, "What we hold about you", "ann@example.com", "Example Relay", "Seatown Authority", "privacy@harbour.example", "Product news", "confirmed by a click", "a list that was imported", "question whether it was you")
 	accessible(t, "copy", page.body)
 	if contains(page.body, "Example Partner") {
 		t.Error("a partner is named to somebody who shares nothing")
@@ -146,5 +149,33 @@ func TestCopyThatHasRunOut(t *testing.T) {
 	b.ask("POST", late, urlencoded, "confirm=copy").wants(t, 410)
 	for _, purpose := range []consent.Purpose{consent.PurposeOptOut, consent.PurposeChoices, consent.PurposeConfirm, consent.PurposeReport} {
 		b.ask("POST", "/r/"+b.link(purpose, "ben@example.com", 1), urlencoded, "show=page").wants(t, 404)
+	}
+}
+
+// TestEveryKindHasWords: what the schema knows of events, letters and outcomes
+// is shown to people in words.
+func TestEveryKindHasWords(t *testing.T) {
+	var schema string
+	for _, name := range []string{"00001_start.sql", "00002_privacy.sql"} {
+		text, err := os.ReadFile("../store/migrations/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema += string(text)
+	}
+	for prefix, table := range map[string][2]string{"event_": {"case_event", "kind"}, "letter_": {"correspondence", "kind"}, "did_": {"inbound", "outcome"}} {
+		kinds := regexp.MustCompile(`(?s)CREATE TABLE ` + table[0] + ` \(.*?` + table[1] + `\s+TEXT NOT NULL CHECK \(` + table[1] + ` IN \((.*?)\)\)`).FindStringSubmatch(schema)
+		if kinds == nil {
+			t.Fatalf("the schema of %s was not understood", table[0])
+		}
+		for _, kind := range regexp.MustCompile(`'(\w+)'`).FindAllStringSubmatch(kinds[1], -1) {
+			for _, lang := range templates.Languages() {
+				var page strings.Builder
+				section := templates.ReportSection{ID: "cases", Entries: [][]templates.ReportField{{{Label: "kind", Coded: prefix + kind[1]}}}}
+				if err := templates.ReportPage(&page, templates.ReportData{Language: lang, Sections: []templates.ReportSection{section}}); err != nil || contains(page.String(), prefix) {
+					t.Errorf("%s: %s%s has no words in templates/lang/%s.yaml (report.values)", table[0], prefix, kind[1], lang)
+				}
+			}
+		}
 	}
 }

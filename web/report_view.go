@@ -13,7 +13,8 @@ import (
 
 // sections lays a copy out for the page. The file holds the same and more of
 // its numbers; nothing that is in the store about the person is only in one.
-func sections(r store.Held, about store.About, purposes string) []templates.ReportSection {
+func sections(r store.Held, about store.About, purposes string, topics []store.Named) []templates.ReportSection {
+	r = withTopics(r, topics)
 	return []templates.ReportSection{
 		{ID: "controller", Entries: entries{{text("name", about.Controller.Name), text("postal_address", about.Controller.PostalAddress),
 			text("contact", about.Controller.Contact), text("purpose", purposes)}}},
@@ -55,6 +56,33 @@ func yesNo(label string, yes bool) field {
 		return coded(label, "yes")
 	}
 	return coded(label, "no")
+}
+
+// withTopics gives topics the names that people know.
+func withTopics(r store.Held, topics []store.Named) store.Held {
+	names := map[string]string{}
+	for _, one := range topics {
+		names["topic:"+one.ID] = one.Name
+	}
+	named := func(scope string) string {
+		if name, is := names[scope]; is {
+			return name
+		}
+		return scope
+	}
+	r.Choices, r.Sources = slices.Clone(r.Choices), slices.Clone(r.Sources)
+	for i := range r.Choices {
+		r.Choices[i].Scope = named(r.Choices[i].Scope)
+	}
+	for i := range r.Sources {
+		r.Sources[i].Scope = named(r.Sources[i].Scope)
+	}
+	now := map[string]string{}
+	for id, choice := range r.State.Topics {
+		now[named("topic:"+id)] = choice
+	}
+	r.State.Topics = now
+	return r
 }
 
 // open writes whatever was sealed as one line.
@@ -126,7 +154,7 @@ func standing(s store.ExplainState) []field {
 	}
 	slices.Sort(topics)
 	for _, topic := range topics {
-		lines = append(lines, coded("topic:"+topic, s.Topics[topic]))
+		lines = append(lines, coded(topic, s.Topics[topic]))
 	}
 	for _, one := range []struct {
 		name string
@@ -158,12 +186,12 @@ func message(m store.ReportMessage) []field {
 }
 
 func mail(m store.ReportMail) []field {
-	return []field{when("received", m.Received), text("mailbox", m.Mailbox), coded("kind", m.Kind), coded("outcome", m.Outcome), text("reference", m.Case),
+	return []field{when("received", m.Received), text("mailbox", m.Mailbox), coded("kind", m.Kind), coded("outcome", "did_"+m.Outcome), text("reference", m.Case),
 		open("rules", m.Rules), open("text", m.Text)}
 }
 
 func letter(l store.ReportLetter) []field {
-	return []field{when("created", l.Created), coded("kind", l.Kind), coded("state", l.State), perhaps("ended", l.Ended), text("reference", l.Case), open("words", l.Words)}
+	return []field{when("created", l.Created), coded("kind", "letter_"+l.Kind), coded("state", l.State), perhaps("ended", l.Ended), text("reference", l.Case), open("words", l.Words)}
 }
 
 // caseLines shows a case, and under it what happened to it.
@@ -172,7 +200,7 @@ func caseLines(all []store.ReportCase) (out entries) {
 		lines := []field{text("reference", c.Reference), coded("kind", c.Kind), coded("state", c.State), coded("identity", c.Identity), text("email", c.Email),
 			text("mailbox", c.Mailbox), when("received", c.Received), when("due", c.Due), perhaps("ended", c.Ended), text("outcome", c.Outcome)}
 		for _, e := range c.Events {
-			lines = append(lines, when("at", e.At), coded("event", e.Kind), coded("via", e.By), open("words", e.Detail))
+			lines = append(lines, when("at", e.At), coded("event", "event_"+e.Kind), coded("via", e.By), open("words", e.Detail))
 		}
 		for _, item := range c.Erasure {
 			lines = append(lines, text("what", item.Item), coded("state", item.State), text("words", item.Note))
