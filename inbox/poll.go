@@ -178,6 +178,7 @@ type visits struct {
 	portion  int       // how many headers are read at once
 	alone    bool      // a fetch broke the last visit: mails are fetched one by one
 	leased   time.Time // when the lease was last renewed
+	retained time.Time // when mails whose time is over were last looked for
 	well     bool      // a look came to its end
 	noted    note
 	paths    bool // this server notes the return path of what it takes
@@ -221,6 +222,9 @@ func (v *visits) visit(ctx context.Context) error {
 			return err
 		}
 		if err := v.removeErased(ctx, c); err != nil {
+			return err
+		}
+		if err := v.removeOld(ctx, c); err != nil {
 			return err
 		}
 		v.report(ctx, nil)

@@ -30,7 +30,16 @@ func (s *Scheduler) clockLoop(ctx context.Context) {
 // clocks does what is due. One part that fails keeps no other from its work.
 func (s *Scheduler) clocks(ctx context.Context) error {
 	_, err := s.Store.RepeatAlarms(ctx)
-	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), err)
+	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), err, s.retain(ctx))
+}
+
+// retain takes away what was kept long enough, once a day.
+func (s *Scheduler) retain(ctx context.Context) error {
+	dropped, done, err := s.Store.RetainDaily(ctx)
+	for _, d := range dropped {
+		s.Log.Info("retention_done", "what", d.What, "rows", d.Rows, "whole", done)
+	}
+	return err
 }
 
 func (s *Scheduler) watchCases(ctx context.Context) error {

@@ -30,7 +30,9 @@ func TestFiguresOfWhatWaits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.RecordMail(ctx, store.Inbound{Mailbox: "m", UID: 1, Digest: "d", Received: time.Now()}); err != nil {
+	other := store.Inbound{Mailbox: "m", UID: 1, Digest: "d", Received: time.Now()}
+	other.Request.Kind = "unrelated"
+	if _, err := s.RecordMail(ctx, other); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.WatchCases(ctx); err != nil {

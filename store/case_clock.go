@@ -179,14 +179,16 @@ func (t *tx) clearCaseAlarms(ctx context.Context, id int64) error {
 	return nil
 }
 
-// firstAnswer notes that the person has heard from us. A case that went by the
-// operator's own clock up to here has a month from its beginning to be settled.
-func (t *tx) firstAnswer(ctx context.Context, id int64) error {
+// firstAnswer notes that the person has heard from us. Laws ask for a
+// confirmation, which a machine can give; an operator's own promise is that
+// somebody answers. A case that went by that clock up to here has a month from
+// its beginning to be settled.
+func (t *tx) firstAnswer(ctx context.Context, id int64, byStaff bool) error {
 	c, err := scanCase(t.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM privacy_case WHERE id = $1`+t.s.d.forUpdate, id))
 	if err != nil {
 		return fmt.Errorf("noting the first answer in case %d: %w", id, err)
 	}
-	if !c.Answered.IsZero() {
+	if !c.Answered.IsZero() || !byStaff && !c.Kind.HasClock() {
 		return nil
 	}
 	due := c.Due

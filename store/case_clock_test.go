@@ -139,7 +139,7 @@ func TestFortyDays(t *testing.T) {
 				must(t, err)
 			}
 		}
-		d.wants("0:confirm/1", "0:confirm/2",
+		d.wants("0:receipt/4", "0:confirm/1", "0:confirm/2", "0:receipt/3",
 			"4:+case_due_soon/4",
 			"6:staff/4", "6:+case_due_now/4", "6:-case_due_soon/4", "6:-case_due_now/4",
 			"7:remind/1", "7:remind/2",

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -213,6 +214,11 @@ func (t *tx) keepSent(ctx context.Context, c Correspondence) error {
 	return err
 }
 
+// byStaff tells whether a person wrote the letter.
+func (c Correspondence) byStaff() bool {
+	return slices.Contains([]string{WriteStaff, WriteExtended, WriteOutcome, WriteRefused}, c.Kind)
+}
+
 // letterEnded moves the case on: the first letter that left is its first
 // answer, and one that was refused is a thing for staff.
 func (t *tx) letterEnded(ctx context.Context, c Correspondence, state string) error {
@@ -222,7 +228,7 @@ func (t *tx) letterEnded(ctx context.Context, c Correspondence, state string) er
 	if state != "sent" {
 		return nil
 	}
-	if err := t.firstAnswer(ctx, c.Case); err != nil {
+	if err := t.firstAnswer(ctx, c.Case, c.byStaff()); err != nil {
 		return err
 	}
 	event := map[string]string{WriteConfirm: "asked", WriteRemind: "reminded"}[c.Kind]

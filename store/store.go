@@ -40,6 +40,7 @@ type Options struct {
 	Limits      consent.Policy
 	Plan        Plan             // of erasures
 	Law         consent.Law      // by which the clocks of cases run
+	Retention   Periods          // how long what is kept of people stays
 	Now         func() time.Time // nil: time.Now
 }
 
@@ -61,6 +62,7 @@ type Store struct {
 	limits       consent.Policy
 	plan         Plan
 	law          consent.Law
+	retention    Periods
 	now          func() time.Time
 
 	pokeMu sync.Mutex
@@ -74,7 +76,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -19,14 +19,16 @@ type cli struct {
 	Campaign campaignCommand `cmd:"" help:"Newsletters and partner offers, from the file to the results."`
 	Alert    alertCommand    `cmd:"" help:"Service alerts."`
 
-	Explain  explainCommand  `cmd:"" help:"Tell all that is known of one address, and why it got what."`
-	Case     caseCommand     `cmd:"" help:"Privacy requests and what a person must look at."`
-	Register registerCommand `cmd:"" help:"Who else gets people's data."`
-	Alarms   alarmCommand    `cmd:"" name:"alarm" help:"What the operator must know at once: list, test."`
-	Backup   backupCommand   `cmd:"" help:"Copy the database into a file while everything goes on."`
-	Restore  restoreCommand  `cmd:"" help:"Put a backup in the place of the database."`
-	Verify   verifyCommand   `cmd:"" help:"Check the promises on the live database."`
-	Mail     mailCommand     `cmd:"" help:"Say what mails ask for, without doing it."`
+	Explain  explainCommand   `cmd:"" help:"Tell all that is known of one address, and why it got what."`
+	Case     caseCommand      `cmd:"" help:"Privacy requests and what a person must look at."`
+	Register registerCommand  `cmd:"" help:"Who else gets people's data."`
+	Tray     trayCommand      `cmd:"" help:"Mail that asks for nothing: list, show, case, clear."`
+	Retain   retentionCommand `cmd:"" name:"retention" help:"How long what is kept of people stays: run."`
+	Alarms   alarmCommand     `cmd:"" name:"alarm" help:"What the operator must know at once: list, test."`
+	Backup   backupCommand    `cmd:"" help:"Copy the database into a file while everything goes on."`
+	Restore  restoreCommand   `cmd:"" help:"Put a backup in the place of the database."`
+	Verify   verifyCommand    `cmd:"" help:"Check the promises on the live database."`
+	Mail     mailCommand      `cmd:"" help:"Say what mails ask for, without doing it."`
 
 	Key     keyCommand     `cmd:"" help:"Keys of the links and signatures: list, rotate."`
 	Conf    configCommand  `cmd:"" name:"config" help:"The configuration: print, example, check."`

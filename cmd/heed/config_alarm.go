@@ -94,6 +94,14 @@ func (c *config) checkAlarms() (problems []error) {
 	return problems
 }
 
+// retentionAdvice says where nothing is ever taken away.
+func (c *config) retentionAdvice() string {
+	if c.Retention == (retentionConfig{}) {
+		return "there is no [retention]: mails, cases and deliveries are kept for ever"
+	}
+	return ""
+}
+
 // alarmAdvice says where alarms are set up in a way that will disappoint.
 func (c *config) alarmAdvice() string {
 	switch m := c.Alarm; {

@@ -24,6 +24,7 @@ func (c *config) check() []error {
 	}
 	problems = append(problems, c.Law.check()...)
 	problems = append(problems, c.Alarm.check()...)
+	problems = append(problems, c.Retention.check(c.plan().Backups)...)
 	problems = append(problems, checkNamed("topic", c.Topics)...)
 	problems = append(problems, checkNamed("service", c.Services)...)
 	problems = append(problems, c.checkErasure()...)

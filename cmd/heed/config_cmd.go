@@ -118,8 +118,10 @@ func (c *configCheckCommand) Run(a *app) error {
 	if err := errors.Join(problems...); err != nil {
 		return problem{exitFound, errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")), hintOf(err)}
 	}
-	if advice := conf.alarmAdvice(); advice != "" && !a.json {
-		a.note("%s", advice)
+	for _, advice := range []string{conf.alarmAdvice(), conf.retentionAdvice()} {
+		if advice != "" && !a.json {
+			a.note("%s", advice)
+		}
 	}
 	return a.show(map[string]bool{"ok": true}, func() { a.say("the configuration is fine") })
 }

@@ -39,6 +39,8 @@ type fileConfig struct {
 	Law      lawConfig       `toml:"law" json:"law"`
 	Alarm    alarmConfig     `toml:"alarm" json:"alarm"`
 
+	Retention retentionConfig `toml:"retention" json:"retention"`
+
 	Processors []recipientConfig `toml:"processor" json:"processor"`
 	Partners   []recipientConfig `toml:"partner" json:"partner"`
 }

@@ -59,7 +59,7 @@ func (c *config) about() store.About {
 		contact = c.Sender.From
 	}
 	return store.About{Controller: store.Controller{Name: c.Sender.Name, PostalAddress: c.Sender.PostalAddress, Contact: contact},
-		Recipients: c.recipients(), Authority: c.Law.Authority}
+		Recipients: c.recipients(), Retention: c.Retention.told(), Authority: c.Law.Authority}
 }
 
 type registerCommand struct {
