@@ -25,7 +25,7 @@ type FieldChange struct {
 // Correct changes details of a person for a case (GDPR Art. 16), keeps with the
 // case what stood there before, and tells the person. An address is changed by
 // MoveContact, and choices only by the person.
-func (s *Store) Correct(ctx context.Context, address string, caseNo int64, c Correction, staff string) (changes []FieldChange, err error) {
+func (s *Store) Correct(ctx context.Context, address string, d Decision, c Correction) (changes []FieldChange, err error) {
 	key, _, err := s.Key(address)
 	if err != nil {
 		return nil, err
@@ -35,20 +35,20 @@ func (s *Store) Correct(ctx context.Context, address string, caseNo int64, c Cor
 		if err != nil {
 			return err
 		}
-		if err := t.caseIsAbout(ctx, caseNo, held); err != nil {
+		if err := t.caseIsAbout(ctx, d.Case, held); err != nil {
 			return err
 		}
-		if changes, err = t.correct(ctx, key, caseNo, c, staff); err != nil {
+		if changes, err = t.correct(ctx, key, d, c); err != nil {
 			return err
 		}
-		_, err = t.write(ctx, key.String(), Correspondence{Kind: WriteCorrected, Case: caseNo, Key: key.String(), Words: Words{Changes: changes}})
+		_, err = t.write(ctx, key.String(), Correspondence{Kind: WriteCorrected, Case: d.Case, Key: key.String(), Words: Words{Changes: changes}})
 		return err
 	})
 	s.pokeAll()
 	return changes, err
 }
 
-func (t *tx) correct(ctx context.Context, key consent.Key, caseNo int64, c Correction, staff string) ([]FieldChange, error) {
+func (t *tx) correct(ctx context.Context, key consent.Key, d Decision, c Correction) ([]FieldChange, error) {
 	p, found, err := t.personByKey(ctx, key)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,10 @@ func (t *tx) correct(ctx context.Context, key consent.Key, caseNo int64, c Corre
 	if err != nil {
 		return nil, fmt.Errorf("correcting a person: %w", err)
 	}
-	return changes, t.note(ctx, caseNo, "corrected", staff, key.String(), map[string]any{"changes": changes})
+	if err := t.note(ctx, d.Case, "corrected", d.By, key.String(), map[string]any{"changes": changes}); err != nil {
+		return nil, err
+	}
+	return changes, t.noteWhoToTell(ctx, d, key.String())
 }
 
 // apply changes a person and lists what is different.

@@ -20,6 +20,7 @@ type GuardianAct struct {
 	By       string
 	Second   string // another person; needed to erase
 	Evidence string
+	Tell     []string // see Decision; of a correction
 }
 
 // guardian runs an act on the child of a guardian's open case.
@@ -87,7 +88,7 @@ func (s *Store) GuardianShow(ctx context.Context, a GuardianAct) error {
 // GuardianCorrect corrects details of the child; the guardian is told.
 func (s *Store) GuardianCorrect(ctx context.Context, a GuardianAct, what Correction) (changes []FieldChange, err error) {
 	err = s.guardian(ctx, a, "noted", func(t *tx, c Case, child consent.Key, _ string) error {
-		if changes, err = t.correct(ctx, child, c.ID, what, a.By); err != nil {
+		if changes, err = t.correct(ctx, child, Decision{Case: c.ID, By: a.By, Tell: a.Tell}, what); err != nil {
 			return err
 		}
 		letter := Correspondence{Kind: WriteCorrected, Case: c.ID, Words: Words{Language: c.Language, Changes: changes}}

@@ -4,22 +4,43 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"heed/consent"
 )
 
+// Decision is what staff decided about a person, in a case.
+type Decision struct {
+	Case   int64
+	Reason string
+	By     string
+	Tell   []string // names of those who have the data and must be told (GDPR Art. 19)
+}
+
+// noteWhoToTell keeps with the case who else has the data that was corrected or
+// restricted, for whoever tells them.
+func (t *tx) noteWhoToTell(ctx context.Context, d Decision, holder string) error {
+	if len(d.Tell) == 0 {
+		return nil
+	}
+	return t.note(ctx, d.Case, "noted", d.By, holder, Detail{Text: "who has the data and must be told: " + strings.Join(d.Tell, ", ")})
+}
+
 // Restrict puts an address into the verified state in which its data is only
 // kept (GDPR Art. 18): nothing goes out but letters about the person's own
 // request, of which this is one.
-func (s *Store) Restrict(ctx context.Context, address string, caseNo int64, reason, staff string) error {
-	return s.restriction(ctx, "restricting", address, caseNo, func(t *tx, held map[consent.Key]*standing, key consent.Key) error {
+func (s *Store) Restrict(ctx context.Context, address string, d Decision) error {
+	return s.restriction(ctx, "restricting", address, d.Case, func(t *tx, held map[consent.Key]*standing, key consent.Key) error {
 		if held[key].state.Restricted != 0 {
 			return fmt.Errorf("the address is restricted already: %w", ErrState)
 		}
-		if err := t.recordRestriction(ctx, held, key, consent.Set, caseNo, reason, staff); err != nil {
+		if err := t.recordRestriction(ctx, held, key, consent.Set, d.Case, d.Reason, d.By); err != nil {
 			return err
 		}
-		return t.tellRestriction(ctx, key, caseNo, "restricted", WriteRestricted, reason, staff)
+		if err := t.noteWhoToTell(ctx, d, key.String()); err != nil {
+			return err
+		}
+		return t.tellRestriction(ctx, key, d.Case, "restricted", WriteRestricted, d.Reason, d.By)
 	})
 }
 
@@ -27,20 +48,20 @@ func (s *Store) Restrict(ctx context.Context, address string, caseNo int64, reas
 // the letter goes first, and only when the relay has taken it does the
 // restriction end. Where no letter can be sent, told says how they were told,
 // and it ends at once.
-func (s *Store) Unrestrict(ctx context.Context, address string, caseNo int64, reason, told, staff string) error {
-	return s.restriction(ctx, "ending a restriction", address, caseNo, func(t *tx, held map[consent.Key]*standing, key consent.Key) error {
+func (s *Store) Unrestrict(ctx context.Context, address string, d Decision, told string) error {
+	return s.restriction(ctx, "ending a restriction", address, d.Case, func(t *tx, held map[consent.Key]*standing, key consent.Key) error {
 		switch {
 		case held[key].state.Restricted == 0:
 			return fmt.Errorf("the address is not restricted: %w", ErrState)
 		case told != "":
-			if err := t.recordRestriction(ctx, held, key, consent.Lift, caseNo, reason+" (told: "+told+")", staff); err != nil {
+			if err := t.recordRestriction(ctx, held, key, consent.Lift, d.Case, d.Reason+" (told: "+told+")", d.By); err != nil {
 				return err
 			}
-			return t.note(ctx, caseNo, "lifted", staff, key.String(), Detail{Text: reason + " (told: " + told + ")"})
+			return t.note(ctx, d.Case, "lifted", d.By, key.String(), Detail{Text: d.Reason + " (told: " + told + ")"})
 		case held[key].subject == "":
 			return fmt.Errorf("%w: nobody is on file who could be told by a letter; tell them otherwise, and say how", ErrRefused)
 		}
-		return t.tellRestriction(ctx, key, caseNo, "lifting", WriteLifting, reason, staff)
+		return t.tellRestriction(ctx, key, d.Case, "lifting", WriteLifting, d.Reason, d.By)
 	})
 }
 

@@ -51,11 +51,11 @@ func TestRestrictionEndsAfterThePersonIsTold(t *testing.T) {
 		ctx, key := context.Background(), ann(t, s.Store)
 		people(t, s.Store, 1)
 		id := opens(t, s.Store, consent.CaseComplaint, "ann@example.com")
-		if err := s.Restrict(ctx, "p0@example.com", id, "r", "kim"); !errors.Is(err, store.ErrRefused) {
+		if err := s.Restrict(ctx, "p0@example.com", store.Decision{Case: id, Reason: "r", By: "kim", Tell: []string{"Example Relay"}}); !errors.Is(err, store.ErrRefused) {
 			t.Errorf("somebody else was restricted for the case: %v", err)
 		}
-		must(t, s.Restrict(ctx, "ann@example.com", id, "says the address is wrong", "kim"))
-		if err := s.Restrict(ctx, "ann@example.com", id, "again", "kim"); !errors.Is(err, store.ErrState) {
+		must(t, s.Restrict(ctx, "ann@example.com", store.Decision{Case: id, Reason: "says the address is wrong", By: "kim", Tell: []string{"Example Relay"}}))
+		if err := s.Restrict(ctx, "ann@example.com", store.Decision{Case: id, Reason: "again", By: "kim", Tell: []string{"Example Relay"}}); !errors.Is(err, store.ErrState) {
 			t.Errorf("a second time gave %v", err)
 		}
 		state := stateOf(t, s.Store, key)
@@ -70,7 +70,7 @@ func TestRestrictionEndsAfterThePersonIsTold(t *testing.T) {
 		if letter, err := s.Answer(ctx, id, "We look into it.", "kim"); err != nil || letter == 0 {
 			t.Errorf("a letter about the request was refused: %v", err)
 		}
-		must(t, s.Unrestrict(ctx, "ann@example.com", id, "it was right", "", "kim"))
+		must(t, s.Unrestrict(ctx, "ann@example.com", store.Decision{Case: id, Reason: "it was right", By: "kim"}, ""))
 		if stateOf(t, s.Store, key).Restricted == 0 {
 			t.Fatal("the restriction ended before the person was told")
 		}
@@ -79,13 +79,13 @@ func TestRestrictionEndsAfterThePersonIsTold(t *testing.T) {
 		if stateOf(t, s.Store, key).Restricted == 0 {
 			t.Fatal("the restriction ended although the letter was refused")
 		}
-		must(t, s.Unrestrict(ctx, "ann@example.com", id, "it was right", "", "kim"))
+		must(t, s.Unrestrict(ctx, "ann@example.com", store.Decision{Case: id, Reason: "it was right", By: "kim"}, ""))
 		must(t, s.EndCorrespondence(ctx, lettersOf(t, s.Store, id)[store.WriteLifting], "sent", 250))
 		if stateOf(t, s.Store, key).Restricted != 0 || !strings.HasSuffix(eventKinds(t, s.Store, id), "lifting lifted") {
 			t.Errorf("after the letter left: %s, %s", stateOf(t, s.Store, key).Encode(), eventKinds(t, s.Store, id))
 		}
-		must(t, s.Restrict(ctx, "ann@example.com", id, "once more", "kim"))
-		must(t, s.Unrestrict(ctx, "ann@example.com", id, "settled", "by telephone", "kim"))
+		must(t, s.Restrict(ctx, "ann@example.com", store.Decision{Case: id, Reason: "once more", By: "kim", Tell: []string{"Example Relay"}}))
+		must(t, s.Unrestrict(ctx, "ann@example.com", store.Decision{Case: id, Reason: "settled", By: "kim"}, "by telephone"))
 		if stateOf(t, s.Store, key).Restricted != 0 {
 			t.Error("whoever was told otherwise is still restricted")
 		}
@@ -104,14 +104,14 @@ func TestCorrection(t *testing.T) {
 		c := theCase(t, s.Store, key)
 		last, none := "O'Neill", ""
 		what := store.Correction{LastName: &last, Company: &none, Attrs: map[string]string{"plan": "", "size": "9"}}
-		changes, err := s.Correct(ctx, "ann@example.com", c.ID, what, "kim")
+		changes, err := s.Correct(ctx, "ann@example.com", store.Decision{Case: c.ID, By: "kim", Tell: []string{"Canary Relay"}}, what)
 		must(t, err)
 		p, _, err := s.PersonByKey(ctx, key)
 		must(t, err)
 		if len(changes) != 4 || p.LastName != last || p.Company != "" || p.FirstName != "Canary-First" || p.Attrs["size"] != "9" || len(p.Attrs) != 1 {
 			t.Errorf("corrected %+v to %+v", changes, p)
 		}
-		if _, err := s.Correct(ctx, "ann@example.com", c.ID, what, "kim"); !errors.Is(err, store.ErrRefused) {
+		if _, err := s.Correct(ctx, "ann@example.com", store.Decision{Case: c.ID, By: "kim", Tell: []string{"Canary Relay"}}, what); !errors.Is(err, store.ErrRefused) {
 			t.Errorf("the same once more gave %v", err)
 		}
 		if letter := lettersOf(t, s.Store, c.ID)[store.WriteCorrected]; len(letter.Changes) != 4 || letter.Key != key.String() {
@@ -124,7 +124,7 @@ func TestCorrection(t *testing.T) {
 		}
 		r, err := s.Held(ctx, key, 0)
 		must(t, err)
-		if text, _ := json.Marshal(r); !strings.Contains(string(text), "Canary-Company") || strings.Contains(string(text), "kim") {
+		if text, _ := json.Marshal(r); !strings.Contains(string(text), "Canary-Company") || !strings.Contains(string(text), "Canary Relay") || strings.Contains(string(text), "kim") {
 			t.Errorf("the copy lacks what stood there before, or names staff: %s", text)
 		}
 		clean(t, s.Store)

@@ -54,6 +54,9 @@ func (c *caseGuardianCommand) Run(a *app) error {
 	case "show":
 		err = s.GuardianShow(a.ctx, act)
 	case "correct":
+		if act.Tell, err = a.whoHas(c.Child); err != nil {
+			return err
+		}
 		v.Changes, err = s.GuardianCorrect(a.ctx, act, what)
 	case "erase":
 		var erasure int64

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"strings"
 
 	"heed/store"
 )
@@ -52,11 +53,15 @@ func (c *correctCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	changes, err := s.Correct(a.ctx, c.Address, id, what, by)
+	tell, err := a.whoHas(c.Address)
+	if err != nil {
+		return err
+	}
+	changes, err := s.Correct(a.ctx, c.Address, store.Decision{Case: id, By: by, Tell: tell}, what)
 	if err != nil {
 		return refusal(err)
 	}
-	return a.showChanges(id, changes)
+	return a.showChanges(id, changes, tell)
 }
 
 // refusal gives what a rule forbids its exit code.
@@ -67,14 +72,16 @@ func refusal(err error) error {
 	return err
 }
 
-func (a *app) showChanges(id int64, changes []store.FieldChange) error {
+func (a *app) showChanges(id int64, changes []store.FieldChange, tell []string) error {
 	return a.show(struct {
 		Case    string              `json:"case"`
 		Changes []store.FieldChange `json:"changes"`
-	}{decimal(id), changes}, func() {
+		Tell    []string            `json:"tell"`
+	}{decimal(id), changes, tell}, func() {
 		for _, one := range changes {
 			a.say("%-12s %q, was %q", one.Field, one.To, one.From)
 		}
+		a.sayTell(tell)
 	})
 }
 
@@ -97,17 +104,25 @@ func (c *restrictCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Restrict(a.ctx, c.Address, id, c.Reason, by); err != nil {
+	tell, err := a.whoHas(c.Address)
+	if err != nil {
+		return err
+	}
+	if err := s.Restrict(a.ctx, c.Address, store.Decision{Case: id, Reason: c.Reason, By: by, Tell: tell}); err != nil {
 		return refusal(err)
 	}
-	return a.showRestriction(id, true, "the address is restricted; the person is told by a letter, where they are on file")
+	return a.showRestriction(id, true, tell, "the address is restricted; the person is told by a letter, where they are on file")
 }
 
-func (a *app) showRestriction(id int64, restricted bool, words string) error {
+func (a *app) showRestriction(id int64, restricted bool, tell []string, words string) error {
 	return a.show(struct {
-		Case       string `json:"case"`
-		Restricted bool   `json:"restricted"`
-	}{decimal(id), restricted}, func() { a.say("%s", words) })
+		Case       string   `json:"case"`
+		Restricted bool     `json:"restricted"`
+		Tell       []string `json:"tell"`
+	}{decimal(id), restricted, tell}, func() {
+		a.say("%s", words)
+		a.sayTell(tell)
+	})
 }
 
 type unrestrictCommand struct {
@@ -130,11 +145,35 @@ func (c *unrestrictCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Unrestrict(a.ctx, c.Address, id, c.Reason, c.Told, by); err != nil {
+	if err := s.Unrestrict(a.ctx, c.Address, store.Decision{Case: id, Reason: c.Reason, By: by}, c.Told); err != nil {
 		return refusal(err)
 	}
 	if c.Told != "" {
-		return a.showRestriction(id, false, "the address is no longer restricted")
+		return a.showRestriction(id, false, []string{}, "the address is no longer restricted")
 	}
-	return a.showRestriction(id, true, "a letter goes to the person; the restriction ends when it has left")
+	return a.showRestriction(id, true, []string{}, "a letter goes to the person; the restriction ends when it has left")
+}
+
+// whoHas lists the recipients who have the data of a person, and so must be told
+// when it is corrected or restricted (GDPR Art. 19).
+func (a *app) whoHas(address string) ([]string, error) {
+	conf, s, err := a.both()
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.Explain(a.ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, one := range conf.about().Of(e.State).Recipients {
+		names = append(names, one.Name)
+	}
+	return names, nil
+}
+
+func (a *app) sayTell(tell []string) {
+	if len(tell) > 0 {
+		a.say("these have the data too and must be told: %s", strings.Join(tell, ", "))
+	}
 }
