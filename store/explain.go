@@ -13,11 +13,12 @@ import (
 // Explanation is all that is known of one address: what was decided, and what
 // was sent or not, and why.
 type Explanation struct {
-	Email    string        `json:"email"`
-	Known    bool          `json:"known"` // somebody is stored under this address
-	State    ExplainState  `json:"state"`
-	Ledger   []ExplainLine `json:"ledger"`
-	Messages []ExplainSent `json:"messages"`
+	Email    string          `json:"email"`
+	Known    bool            `json:"known"` // somebody is stored under this address
+	State    ExplainState    `json:"state"`
+	Ledger   []ExplainLine   `json:"ledger"`
+	Messages []ExplainSent   `json:"messages"`
+	Letters  []ExplainLetter `json:"letters"`
 }
 
 // ExplainState is the fold of the ledger in words.
@@ -51,13 +52,21 @@ type ExplainSent struct {
 	At       time.Time `json:"at"`
 }
 
+// ExplainLetter is a mail of ours to this person alone.
+type ExplainLetter struct {
+	Kind  string    `json:"kind"`
+	State string    `json:"state"` // waiting | sent | rejected | dropped
+	Case  int64     `json:"case,omitempty"`
+	At    time.Time `json:"at"`
+}
+
 // Explain tells everything about one address, stored or not.
 func (s *Store) Explain(ctx context.Context, address string) (Explanation, error) {
 	key, email, err := s.Key(address)
 	if err != nil {
 		return Explanation{}, err
 	}
-	e := Explanation{Email: email, Ledger: []ExplainLine{}, Messages: []ExplainSent{}}
+	e := Explanation{Email: email, Ledger: []ExplainLine{}, Messages: []ExplainSent{}, Letters: []ExplainLetter{}}
 	topics, err := s.Topics(ctx)
 	if err != nil {
 		return e, err
@@ -73,7 +82,17 @@ func (s *Store) Explain(ctx context.Context, address string) (Explanation, error
 	if e.Ledger, err = s.explainLedger(ctx, key, topics); err != nil {
 		return e, err
 	}
-	e.Messages, err = s.explainSent(ctx, key)
+	if e.Messages, err = s.explainSent(ctx, key); err != nil {
+		return e, err
+	}
+	letters, err := s.Letters(ctx, key)
+	for _, one := range letters {
+		at := one.Created
+		if !one.Ended.IsZero() {
+			at = one.Ended
+		}
+		e.Letters = append(e.Letters, ExplainLetter{one.Kind, one.State, one.Case, at})
+	}
 	return e, err
 }
 

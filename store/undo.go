@@ -63,9 +63,13 @@ func (t *tx) undoOf(ctx context.Context, l consent.Link) (Undo, error) {
 	return u, t.fillUndo(ctx, &u)
 }
 
+// together are the opt-outs that one link takes back: those of its mail, and all
+// of a batch that staff found to be forged.
+const together = `address = $2 AND (inbound = $1 OR batch IN (SELECT batch FROM mail_optout WHERE inbound = $1 AND forged IS NOT NULL))`
+
 // fillUndo reads what the mail stopped, and what would come back.
 func (t *tx) fillUndo(ctx context.Context, u *Undo) error {
-	found, err := t.QueryContext(ctx, `SELECT seq FROM mail_optout WHERE inbound = $1 AND address = $2`, u.inbound, u.Key.String())
+	found, err := t.QueryContext(ctx, `SELECT seq FROM mail_optout WHERE `+together, u.inbound, u.Key.String())
 	if err != nil {
 		return fmt.Errorf("reading an opt-out by mail: %w", err)
 	}
@@ -109,7 +113,7 @@ func (s *Store) Undo(ctx context.Context, l consent.Link) (u Undo, err error) {
 			return err
 		}
 		u.Undone = t.now
-		_, err = t.exec(ctx, `UPDATE mail_optout SET undone = $3 WHERE inbound = $1 AND address = $2`, u.inbound, u.Key.String(), t.now.UnixMicro())
+		_, err = t.exec(ctx, `UPDATE mail_optout SET undone = $3 WHERE `+together, u.inbound, u.Key.String(), t.now.UnixMicro())
 		return err
 	})
 	return u, err

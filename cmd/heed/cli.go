@@ -14,7 +14,7 @@ type cli struct {
 	Migrate   migrateCommand   `cmd:"" help:"Bring the database up to date."`
 
 	Contact  contactCommand  `cmd:"" help:"People: import, export, show, optout."`
-	Suppress suppressCommand `cmd:"" help:"Addresses that are not written to: import, export."`
+	Suppress suppressCommand `cmd:"" help:"Addresses that are not written to: import, export, forged floods."`
 	Topic    topicCommand    `cmd:"" help:"Topics that people choose from."`
 	Campaign campaignCommand `cmd:"" help:"Newsletters and partner offers, from the file to the results."`
 	Alert    alertCommand    `cmd:"" help:"Service alerts."`

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"heed/consent"
@@ -109,12 +110,16 @@ func holdings(a *app, s *store.Store) (map[int64][]string, error) {
 type optoutCommand struct {
 	Address string `arg:"" help:"E-mail address; it need not be stored."`
 	Topic   string `help:"Stop only this topic." placeholder:"ID"`
+	Sharing bool   `help:"Stop passing their data on to partners instead."`
+
+	Received string `help:"When the wish came: 2026-11-20 or RFC 3339; now where it is left out." placeholder:"TIME"`
+	Way      string `help:"How it came: letter, telephone, person or other." placeholder:"WAY" name:"by" default:"other"`
 	output
 }
 
 // Help shows an example and the promise.
 func (optoutCommand) Help() string {
-	return "Stops all marketing mail, or one topic. It holds when the command returns, and no later import undoes it.\n\nExample: heed contact optout ann@example.com"
+	return "Stops all marketing mail, or one topic. It holds when the command returns, and no later import undoes it. Where the wish came earlier by letter or telephone, say when: wishes count in the order in which they came.\n\nExample: heed contact optout ann@example.com --received 2026-11-20 --by letter"
 }
 
 // stoppedView is what an opt-out answers.
@@ -124,6 +129,8 @@ type stoppedView struct {
 	EffectiveAt time.Time `json:"effective_at"`
 	InFlight    int       `json:"in_flight"`
 	Already     bool      `json:"already"`
+	Received    time.Time `json:"received"`
+	Outweighed  bool      `json:"outweighed"` // by a yes that came after it
 }
 
 // Run records the opt-out, waits for what is in flight, and answers.
@@ -136,15 +143,11 @@ func (c *optoutCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	ask := store.OptOut{Key: key, Scope: consent.ScopeMarketing, Via: consent.ViaStaff}
-	view := stoppedView{Email: email, Scope: "marketing"}
-	if c.Topic != "" {
-		topic, err := topicByID(a, s, c.Topic)
-		if err != nil {
-			return err
-		}
-		ask.Scope, view.Scope = consent.TopicScope(topic.Number), "topic:"+topic.ID
+	ask, view, err := c.ask(a, s)
+	if err != nil {
+		return err
 	}
+	ask.Key, view.Email = key, email
 	stopped, err := s.OptOut(a.ctx, ask)
 	if err != nil {
 		return err
@@ -152,10 +155,63 @@ func (c *optoutCommand) Run(a *app) error {
 	if view.InFlight, err = s.AwaitClaims(a.ctx, []consent.Key{key}); err != nil {
 		return err
 	}
-	view.EffectiveAt, view.Already = stopped.Effective, stopped.Already
-	return a.show(view, func() {
-		a.say("%s is opted out of %s since %s; %d messages were already on their way", email, view.Scope, view.EffectiveAt.Format(time.RFC3339), view.InFlight)
-	})
+	view.EffectiveAt, view.Already, view.Outweighed = stopped.Effective, stopped.Already, stopped.Outweighed
+	return a.show(view, func() { view.tell(a) })
+}
+
+// tell says it in words.
+func (v stoppedView) tell(a *app) {
+	if v.Outweighed {
+		a.say("the wish of %s is recorded, but a yes that came after it counts: %s still gets %s", v.Received.Format(time.RFC3339), v.Email, v.Scope)
+		return
+	}
+	a.say("%s is opted out of %s since %s; %d messages were already on their way", v.Email, v.Scope, v.EffectiveAt.Format(time.RFC3339), v.InFlight)
+}
+
+// ask reads what is to be stopped, and when and how the wish came.
+func (c *optoutCommand) ask(a *app, s *store.Store) (ask store.OptOut, view stoppedView, err error) {
+	ask = store.OptOut{Scope: consent.ScopeMarketing, Via: consent.ViaStaff, Source: c.Way, Received: time.Now().UTC()}
+	view.Scope = "marketing"
+	if !slices.Contains([]string{"letter", "telephone", "person", "other"}, c.Way) {
+		return ask, view, problem{exitUsage, fmt.Errorf("%q is no way on which a wish comes", printableLine(c.Way)), "--by takes letter, telephone, person or other"}
+	}
+	if c.Received != "" {
+		conf, err := a.config()
+		if err != nil {
+			return ask, view, err
+		}
+		at, err := receivedOn(c.Received, conf.Law.law().Zone, time.Now())
+		if err != nil {
+			return ask, view, err
+		}
+		ask.Received = lastOf(c.Received, at, time.Now())
+	}
+	view.Received = ask.Received
+	switch {
+	case c.Sharing && c.Topic != "":
+		return ask, view, problem{exitUsage, errors.New("--topic and --sharing are two wishes"), "record one after the other"}
+	case c.Sharing:
+		ask.Scope, view.Scope = consent.ScopeSharing, "sharing"
+	case c.Topic != "":
+		topic, err := topicByID(a, s, c.Topic)
+		if err != nil {
+			return ask, view, err
+		}
+		ask.Scope, view.Scope = consent.TopicScope(topic.Number), "topic:"+topic.ID
+	}
+	return ask, view, nil
+}
+
+// lastOf takes a day for its end, so that of two wishes of one day the stricter
+// counts.
+func lastOf(text string, at, now time.Time) time.Time {
+	if _, err := time.Parse(time.DateOnly, text); err != nil {
+		return at
+	}
+	if end := at.Add(24*time.Hour - time.Microsecond); end.Before(now) {
+		return end
+	}
+	return now.UTC()
 }
 
 // topicByID finds a topic, and suggests one where there is none of that name.

@@ -44,4 +44,7 @@ func (a *app) sayExplanation(e store.Explanation) {
 	for _, m := range e.Messages {
 		a.say("  %s  campaign %s (%s): %s %s", m.At.Format(time.RFC3339), m.Campaign, m.Name, m.Outcome, m.Reason)
 	}
+	for _, l := range e.Letters {
+		a.say("  %s  letter (%s): %s", l.At.Format(time.RFC3339), l.Kind, l.State)
+	}
 }

@@ -15,6 +15,10 @@ import (
 type suppressCommand struct {
 	Import suppressImportCommand `cmd:"" help:"Keep the addresses of a CSV file out."`
 	Export suppressExportCommand `cmd:"" help:"Write the addresses that are kept out as CSV."`
+
+	Batches suppressBatchesCommand `cmd:"" help:"List the floods of opt-outs by unproven mail."`
+	Forged  suppressForgedCommand  `cmd:"" help:"Say that a batch was forged: each person is asked."`
+	Genuine suppressGenuineCommand `cmd:"" help:"Say that a batch was not forged: its alarm ends."`
 }
 
 type suppressImportCommand struct {

@@ -76,6 +76,7 @@ CREATE TABLE mail_optout (
 CREATE INDEX mail_optout_address ON mail_optout (address, seq);
 CREATE INDEX mail_optout_inbound ON mail_optout (inbound);
 CREATE INDEX mail_optout_recent ON mail_optout (recorded) WHERE proven = 0;
+CREATE INDEX mail_optout_loose ON mail_optout (recorded) WHERE proven = 0 AND batch IS NULL;
 CREATE INDEX mail_optout_batch ON mail_optout (batch) WHERE batch IS NOT NULL;
 
 -- What the operator must know at once. One open alarm for each thing; key says
