@@ -7,6 +7,7 @@ type Choice struct {
 	ID   string // posted as scope=topic:ID
 	Name string
 	In   bool // they get it now
+	Torn bool // a yes and a no contradict each other: the no counts, and can be made certain
 }
 
 // ChoicesData fills the page with a person's choices.
@@ -17,6 +18,7 @@ type ChoicesData struct {
 	Action        string // path to post to: that of the page itself
 	Topics        []Choice
 	Stopped       bool // nothing is left that the button for everything would stop
+	Conflicts     []Conflict
 }
 
 // ChoicesPage writes what a person gets, each with a form of its own that stops it, and one that stops everything:
@@ -25,6 +27,9 @@ func ChoicesPage(w io.Writer, d ChoicesData) error {
 	words := wordsFor(d.Language)
 	v := newPage(words, d.Sender, words.Pages.ChoicesTitle)
 	v.MaskedAddress, v.What = clean(d.MaskedAddress), fillClean(words.Pages.ChoicesAll, "sender", d.Sender)
+	for _, one := range d.Conflicts {
+		v.Notes = append(v.Notes, words.conflict(one))
+	}
 	for _, one := range d.Topics {
 		v.Rows = append(v.Rows, choiceRow(words, d.Action, one))
 	}
@@ -44,7 +49,11 @@ type row struct {
 
 func choiceRow(w *words, action string, c Choice) row {
 	if !c.In {
-		return row{Text: fillClean(w.Pages.ChoicesOut, "topic", c.Name)}
+		out := row{Text: fillClean(w.Pages.ChoicesOut, "topic", c.Name)}
+		if c.Torn {
+			out.Button = &form{Action: action, Name: "scope", Value: "topic:" + c.ID, Label: w.Letters.Keep}
+		}
+		return out
 	}
 	return row{Text: fillClean(w.Pages.ChoicesIn, "topic", c.Name), Button: &form{Action: action, Name: "scope",
 		Value: "topic:" + c.ID, Label: fillClean(w.Pages.ChoicesStop, "topic", c.Name)}}

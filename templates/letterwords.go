@@ -20,6 +20,7 @@ type letterWords struct {
 	AnswerUndo           string `yaml:"answer_undo"`
 	Besides              string `yaml:"besides"`
 	Conflict             string `yaml:"conflict"`
+	Keep                 string `yaml:"keep"`
 	ViaPage              string `yaml:"via_page"`
 	ViaLink              string `yaml:"via_link"`
 	ViaMail              string `yaml:"via_mail"`

@@ -125,6 +125,7 @@ type page struct {
 	Button                     *form
 	Rows                       []row
 	Until                      string
+	Notes                      []string
 	Contact                    *contact
 	Lines                      []string
 	Way                        *way

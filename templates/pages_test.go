@@ -37,6 +37,10 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/p/abc234",
 				Topics: []Choice{{ID: "product", Name: topic, In: true}, {ID: "events", Name: "Events"}}})
 		},
+		"choices-torn": func(w io.Writer) error {
+			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, Action: "/p/abc234", Topics: []Choice{{ID: "product", Name: topic, Torn: true}, {ID: "events", Name: "Events"}},
+				Conflicts: []Conflict{{Topic: topic, Yes: pageAt().AddDate(0, -1, 2), No: pageAt(), How: "page", Way: "mail"}}, Stopped: true})
+		},
 		"choices-one": func(w io.Writer) error {
 			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, Action: "/p/abc234"})
 		},
@@ -86,7 +90,7 @@ func TestPagesAreAccessible(t *testing.T) {
 				if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 || title == "" {
 					t.Errorf("h1 %d, main %d, title %q", count["h1"], count["main"], title)
 				}
-				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1, "undo": 1}[name]
+				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1, "undo": 1, "choices-torn": 1}[name]
 				if count["form"] != forms || count["button"] != forms || count["post"] != forms {
 					t.Errorf("%d forms, %d buttons, %d post; want %d", count["form"], count["button"], count["post"], forms)
 				}

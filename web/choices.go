@@ -62,14 +62,15 @@ func (s *Server) chosen(w http.ResponseWriter, r *http.Request, link consent.Lin
 // choice is a topic that somebody decided about.
 type choice struct {
 	store.Named
-	in bool
+	in   bool
+	torn bool // a yes and a no contradict each other
 }
 
 // shown is what the page shows of them.
 func shown(rows []choice) []templates.Choice {
 	out := make([]templates.Choice, len(rows))
 	for i, one := range rows {
-		out[i] = templates.Choice{ID: one.ID, Name: one.Name, In: one.in}
+		out[i] = templates.Choice{ID: one.ID, Name: one.Name, In: one.in, Torn: one.torn}
 	}
 	return out
 }
@@ -82,7 +83,7 @@ func (s *Server) chosenTopics(r *http.Request, state consent.State) ([]choice, e
 	var rows []choice
 	for _, one := range topics {
 		if mark, chosen := state.Topics[one.Number]; chosen {
-			rows = append(rows, choice{one, mark.Choice == consent.In && !closed(state)})
+			rows = append(rows, choice{Named: one, in: mark.Choice == consent.In && !closed(state)})
 		}
 	}
 	return rows, err
@@ -112,8 +113,38 @@ func (s *Server) showChoices(w http.ResponseWriter, r *http.Request, link consen
 		s.unavailable(w, r, "choices", err)
 		return
 	}
+	conflicts, everything, err := s.torn(r, link.Address, who, rows)
+	if err != nil {
+		s.unavailable(w, r, "choices", err)
+		return
+	}
 	s.page(w, code, who.lang, func(w io.Writer) error {
 		return templates.ChoicesPage(w, templates.ChoicesData{Language: who.lang, Sender: s.o.SenderName, MaskedAddress: who.masked,
-			Action: s.action("p", r), Topics: shown(rows), Stopped: stopsAll(who.state, rows)})
+			Action: s.action("p", r), Topics: shown(rows), Conflicts: conflicts, Stopped: stopsAll(who.state, rows) && !everything})
 	})
+}
+
+// torn finds the wishes that contradict each other, and marks the topics among
+// them: the no counts, and its button makes it certain. everything tells that
+// the button for all is such a one.
+func (s *Server) torn(r *http.Request, key consent.Key, who person, rows []choice) (out []templates.Conflict, everything bool, err error) {
+	conflicts, err := s.o.Store.Conflicts(r.Context(), key)
+	if err != nil || closed(who.state) {
+		return nil, false, err
+	}
+	for _, one := range conflicts {
+		c := templates.Conflict{Yes: one.Yes.Received.In(who.zone), No: one.No.Received.In(who.zone), How: string(one.Yes.Via), Way: string(one.No.Via)}
+		if c.What, err = s.stops(r, []consent.Scope{one.Scope}); err != nil {
+			return nil, false, err
+		}
+		if len(c.What.Topics) == 1 {
+			c.Topic = c.What.Topics[0]
+		}
+		for i := range rows {
+			rows[i].torn = rows[i].torn || one.Scope == consent.TopicScope(rows[i].Number)
+		}
+		everything = everything || c.What.All || c.What.Offers
+		out = append(out, c)
+	}
+	return out, everything, nil
 }

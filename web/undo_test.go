@@ -107,3 +107,27 @@ func TestUndoInABrowser(t *testing.T) {
 		t.Errorf("the state is %s; the page says %s", b.state("ann@example.com").Encode(), body)
 	}
 }
+
+// TestContradictionsAreShown: a yes of theirs and a mail that proves nothing are
+// both told; the button makes the no certain, and the contradiction is gone.
+func TestContradictionsAreShown(t *testing.T) {
+	b := newBench(t)
+	undo := b.forged("ann@example.com")
+	path := "/p/" + b.link(consent.PurposeChoices, "ann@example.com", 0)
+	page := b.ask("GET", path, "", "")
+	page.wants(t, 200, "Two wishes contradict each other", "by an earlier sign-up", "by email", "We follow the stricter", "Keep it stopped")
+	if strings.Count(page.body, "Two wishes") != 2 {
+		t.Errorf("two topics are torn: %s", page.body)
+	}
+	b.ask("POST", path, urlencoded, "scope=topic:product").wants(t, 200, "Done.")
+	if page := b.ask("GET", path, "", ""); strings.Count(page.body, "Two wishes") != 1 {
+		t.Errorf("after one was chosen: %s", page.body)
+	}
+	b.ask("POST", "/b/"+undo, urlencoded, "undo=yes").wants(t, 200)
+	if state := b.state("ann@example.com"); state.Topics[1].Choice != consent.Out || state.Topics[2].Choice != consent.In {
+		t.Errorf("the undo brought back what was chosen since: %s", state.Encode())
+	}
+	if page := b.ask("GET", path, "", ""); strings.Contains(page.body, "Two wishes") {
+		t.Errorf("after both were chosen: %s", page.body)
+	}
+}
