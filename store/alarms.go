@@ -22,6 +22,7 @@ const (
 	AlarmMailbox     = "mailbox_unreachable"
 	AlarmBrake       = "optout_brake"
 	AlarmJournal     = "journal_unreachable"
+	AlarmSystem      = "system_silent"     // another system has not said what became of a person's data
 	AlarmRestored    = "database_restored" // an older copy was put back, and campaigns are on hold
 	AlarmTest        = "test"
 )
@@ -29,7 +30,7 @@ const (
 // AlarmKinds lists the kinds.
 func AlarmKinds() []string {
 	return []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter,
-		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmRestored, AlarmTest}
+		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmTest}
 }
 
 // Alarm is something that the operator must know at once. Key says which thing

@@ -50,6 +50,7 @@ type Certificate struct {
 	Begun      time.Time
 	Ended      time.Time // zero: not everybody has answered yet
 	Items      []ErasureItem
+	Systems    []Notice
 	Backups    []Backup  // as declared when it began
 	LastBackup time.Time // when the last copy is overwritten; zero until it has ended
 }
@@ -75,7 +76,10 @@ func (s *Store) Certificate(ctx context.Context, caseNo int64) (c Certificate, e
 	}
 	c.Case, c.Received, c.Begun = caseNo, time.UnixMicro(received).UTC(), time.UnixMicro(begun).UTC()
 	c.Ended, c.LastBackup = fromMicro(ended), fromMicro(gone)
-	c.Items, err = s.ErasureItems(ctx, caseNo)
+	if c.Items, err = s.ErasureItems(ctx, caseNo); err != nil {
+		return c, err
+	}
+	c.Systems, err = s.Notices(ctx, caseNo)
 	return c, err
 }
 

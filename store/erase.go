@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"heed/consent"
@@ -13,8 +14,12 @@ import (
 
 // Plan is what an erasure needs to know beyond the database.
 type Plan struct {
+	Systems []System // that are told, and have to answer
 	Backups []Backup // the longest cycle says when the last copy is gone
 }
+
+// System is another program, of ours or of a partner, that may hold the person.
+type System struct{ ID, Name string }
 
 // journalMailbox is where cases come from that a replay of the journal opens.
 const journalMailbox = "journal"
@@ -131,7 +136,7 @@ func (t *tx) planErasure(ctx context.Context, c Case, key consent.Key, silent bo
 			return err
 		}
 	}
-	return nil
+	return t.planNotices(ctx, c.ID)
 }
 
 // blockErased writes the erased row of each key that has none. It gives the
@@ -178,6 +183,13 @@ func (t *tx) farewell(ctx context.Context, c Case, keys []consent.Key) (f farewe
 	return f, nil
 }
 
+// openedBy tells which cases an erasure covers. The date on which a request
+// came is the mail server's word; when its case was opened is ours.
+func openedBy(bound int) string {
+	mark := "$" + strconv.Itoa(bound)
+	return `(received <= ` + mark + ` OR id IN (SELECT v.caseno FROM case_event v WHERE v.kind = 'opened' AND v.at <= ` + mark + `))`
+}
+
 func (t *tx) readErasure(ctx context.Context, id int64) (*erasure, error) {
 	e := &erasure{caseNo: id}
 	var address, backups string
@@ -203,7 +215,7 @@ func (t *tx) readErasure(ctx context.Context, id int64) (*erasure, error) {
 		if err != nil {
 			return nil, err
 		}
-		cases, err := t.texts(ctx, `SELECT id FROM privacy_case WHERE address = $1 AND id <> $2 AND received <= $3`, one.String(), id, e.begun)
+		cases, err := t.texts(ctx, `SELECT id FROM privacy_case WHERE address = $1 AND id <> $2 AND `+openedBy(3), one.String(), id, e.begun)
 		if err != nil {
 			return nil, err
 		}
@@ -299,7 +311,7 @@ func (t *tx) endErasure(ctx context.Context, caseNo int64) error {
 	}
 	for _, key := range e.keys {
 		if _, err := t.exec(ctx, `UPDATE privacy_case SET state = 'done', ended = $4, outcome = 'erased' WHERE address = $1 AND ended IS NULL
-			AND (id = $2 OR received <= $3)`, key, caseNo, e.begun, t.now.UnixMicro()); err != nil {
+			AND (id = $2 OR `+openedBy(3)+`)`, key, caseNo, e.begun, t.now.UnixMicro()); err != nil {
 			return fmt.Errorf("ending the cases of an erased person: %w", err)
 		}
 	}

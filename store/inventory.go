@@ -61,7 +61,7 @@ var coded = []string{
 	"mail_text inbound holder", "case_event caseno holder", "erasure caseno seq", "erasure_item caseno",
 	"mail_removal inbound caseno digest", "proof once", "report_link caseno address reader", "address_change old new caseno holder",
 	"address_link old new", "mail_optout seq inbound address", "case_subject caseno address",
-	"journal_owed line",
+	"journal_owed line", "system_notice id caseno",
 }
 
 // impersonal are the columns that hold nothing of a person: settings, states,
@@ -82,7 +82,7 @@ var impersonal = []string{
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
 	"mail_removal mailbox received state changed", "proof seen", "report_link id created until closed",
 	"address_change id state created until old_clicked new_clicked ended", "address_link at", "mail_optout recorded proven undo_until undone batch forged",
-	"journal_owed seq since",
+	"journal_owed seq since", "system_notice system name state asked tries law until ended",
 }
 
 func pieceCalled(name string) (piece, bool) {
@@ -161,7 +161,7 @@ func eraseCases(ctx context.Context, t *tx, e *erasure) (state, note string, err
 		return "", "", err
 	}
 	if state, note, err = t.each(ctx, e.keys, e.begun, `UPDATE privacy_case SET email = '', outcome = CASE WHEN outcome = 'erased' THEN outcome ELSE '' END
-		WHERE address = $1 AND received <= $2`); err != nil {
+		WHERE address = $1 AND `+openedBy(2)); err != nil {
 		return "", "", err
 	}
 	_, _, err = t.each(ctx, e.holders, e.begun, `UPDATE case_event SET sealed = '' WHERE holder = $1 AND at <= $2`)

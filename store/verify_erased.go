@@ -17,7 +17,7 @@ var leftovers = map[string]string{
 	"evidence":   `SELECT count(*) FROM annex x JOIN ledger l ON l.seq = x.seq WHERE l.address = $1 AND x.seq <= $3`,
 	"letters":    `SELECT count(*) FROM correspondence WHERE address = $1 AND created <= $2`,
 	"mails":      `SELECT count(*) FROM mail_text m JOIN inbound i ON i.id = m.inbound WHERE (i.address = $1 OR m.holder = $1) AND i.recorded <= $2`,
-	"cases": `SELECT (SELECT count(*) FROM privacy_case WHERE address = $1 AND received <= $2 AND (email <> '' OR outcome NOT IN ('', 'erased')))
+	"cases": `SELECT (SELECT count(*) FROM privacy_case WHERE address = $1 AND ` + openedBy(2) + ` AND (email <> '' OR outcome NOT IN ('', 'erased')))
 		+ (SELECT count(*) FROM case_event v JOIN privacy_case c ON c.id = v.caseno WHERE c.address = $1 AND v.at <= $2 AND v.sealed <> '')`,
 	"external_ids": `SELECT count(*) FROM external_id x JOIN person p ON p.id = x.person WHERE p.address = $1 AND p.created <= $2`,
 	"services":     `SELECT count(*) FROM holding h JOIN person p ON p.id = h.person WHERE p.address = $1 AND p.created <= $2`,

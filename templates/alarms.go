@@ -27,6 +27,8 @@ var alarmWords = map[string]AlarmWords{
 		"look at the batch; if somebody forged it, mark it as forged, and each person is asked"},
 	"journal_unreachable": {"the second record of opt-outs and erasures cannot be written; opt-outs hold, and the lines are owed",
 		"make its place writable again; what is owed is written by itself"},
+	"system_silent": {"another system was told of an erasure three days ago and has not said what became of the data; the case stays open",
+		"ask whoever runs it; then `heed case system ID SYSTEM --deleted`, or `--kept --law TEXT --until DATE`"},
 	"database_restored": {"an older copy of the database was put back; opt-outs and erasures were replayed, and every campaign that had not ended is on hold",
 		"compare each with the log and the relay's: `heed campaign cancel ID` what was sent since, `heed campaign confirm ID` the rest"},
 	"test": {"somebody tries whether alarms arrive", "nothing: it arrived"},

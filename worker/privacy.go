@@ -53,6 +53,13 @@ func (w *Worker) certificate(ctx context.Context, c store.Correspondence) (subje
 	}
 	d := templates.ErasureDoneData{Language: c.Language, Sender: w.Sender.Name, Reference: fmt.Sprintf("H-%d", c.Case),
 		Asked: done.Received, LastBackup: done.LastBackup}
+	for _, one := range done.Systems {
+		if one.State == "kept" {
+			d.Kept = append(d.Kept, templates.Kept{Name: one.Name, Law: one.Law, Until: one.Until})
+		} else {
+			d.Deleted = append(d.Deleted, one.Name)
+		}
+	}
 	for _, one := range done.Backups {
 		d.Backups = append(d.Backups, templates.Cycle{Name: one.Name, Days: int((one.Cycle + 24*time.Hour - 1) / (24 * time.Hour))})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"mime/quotedprintable"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,29 +26,7 @@ func TestErasureTellsThePerson(t *testing.T) {
 		return mailertest.Reply{}
 	}})
 	defer b.start(nil)()
-	if _, err := b.store.Import(ctx, []store.Contact{{Email: "ann@example.org", Language: "de"}}, "", false); err != nil {
-		t.Fatal(err)
-	}
-	id, err := b.store.OpenCase(ctx, store.Report{Kind: consent.CaseErasure, Email: "ann@example.org", Mailbox: "desk"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.holds("the question", func() bool { return len(b.sink.Records()) == 1 })
-	c, err := b.store.Case(ctx, id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := b.store.ConfirmLink(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	link, err := b.store.Keys().Links.Open(token)
-	if err == nil {
-		_, err = b.store.Confirm(ctx, link)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := b.erases(ctx, store.Contact{Email: "ann@example.org", Language: "de"})
 	b.holds("every item done", func() bool {
 		items, err := b.store.ErasureItems(ctx, id)
 		done := err == nil && len(items) == len(store.Inventory())
@@ -60,16 +39,12 @@ func TestErasureTellsThePerson(t *testing.T) {
 	if len(said) != 2 || said[1].To != "ann@example.org" {
 		t.Fatalf("%d letters went out", len(said))
 	}
-	_, body, _ := strings.Cut(string(said[1].Data), "\r\n\r\n")
-	text, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := letterText(t, said[1])
 	done, err := b.store.Certificate(ctx, id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), "Gelöscht sind Ihre Adresse") || done.Ended.IsZero() {
+	if !strings.Contains(text, "Gelöscht sind Ihre Adresse") || done.Ended.IsZero() {
 		t.Errorf("the certificate says %q", text)
 	}
 }
@@ -83,4 +58,55 @@ func (b *bench) holds(what string, ok func() bool) {
 		}
 	}
 	b.t.Fatalf("waited in vain for %s", what)
+}
+
+// reopen gives the bench a store that plans erasures like this.
+func (b *bench) reopen(p store.Plan) {
+	b.t.Helper()
+	folder := b.t.TempDir()
+	s, err := store.Open(context.Background(), store.Options{URL: "sqlite:" + filepath.Join(folder, "heed.db"), Keys: filepath.Join(folder, "keys"), Plan: p})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { s.Close() })
+	b.store = s
+}
+
+// erases stores somebody, who asks to be deleted and confirms it.
+func (b *bench) erases(ctx context.Context, who store.Contact) (caseNo int64) {
+	b.t.Helper()
+	_, err := b.store.Import(ctx, []store.Contact{who}, "", false)
+	if err == nil {
+		caseNo, err = b.store.OpenCase(ctx, store.Report{Kind: consent.CaseErasure, Email: who.Email, Mailbox: "desk"})
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.holds("the question", func() bool { return len(b.sink.Records()) == 1 })
+	c, err := b.store.Case(ctx, caseNo)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	token, err := b.store.ConfirmLink(c)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	link, err := b.store.Keys().Links.Open(token)
+	if err == nil {
+		_, err = b.store.Confirm(ctx, link)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return caseNo
+}
+
+func letterText(t *testing.T, m mailertest.Record) string {
+	t.Helper()
+	_, body, _ := strings.Cut(string(m.Data), "\r\n\r\n")
+	text, err := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }

@@ -16,6 +16,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +26,9 @@ import (
 type Webhook struct {
 	URL        string
 	SecretFile string // whsec_BASE64, or any line of text
+	// Public refuses a host whose address is private or of this machine, looked
+	// at after the name was resolved.
+	Public bool
 }
 
 const (
@@ -58,6 +62,35 @@ var webhooks = &http.Client{
 		ResponseHeaderTimeout: webhookTime, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute, Proxy: http.ProxyFromEnvironment},
 }
 
+// publicWebhooks reaches no address of an inner network, whatever a name says
+// at the moment of the call. It uses no proxy, which would look up for itself.
+var publicWebhooks = &http.Client{
+	Timeout:       webhookTime,
+	CheckRedirect: webhooks.CheckRedirect,
+	Transport: &http.Transport{DialContext: (&net.Dialer{Timeout: webhookTime, Control: publicOnly}).DialContext, TLSHandshakeTimeout: webhookTime,
+		ResponseHeaderTimeout: webhookTime, MaxResponseHeaderBytes: 64 << 10, IdleConnTimeout: time.Minute},
+}
+
+var errPrivate = errors.New("its address is private; allow_private = true allows that")
+
+// publicOnly sees the address that is about to be dialled.
+func publicOnly(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	ip := at.Addr().Unmap()
+	if !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip) || ip.Is6() && embedsIPv4.Contains(ip) {
+		return errPrivate
+	}
+	return nil
+}
+
+var (
+	sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
+	embedsIPv4  = netip.MustParsePrefix("64:ff9b::/96")  // RFC 6052: could lead back inside
+)
+
 // Post sends a message and gives what the server answered. An error says what
 // went wrong without the address, which may hold a secret.
 func (h Webhook) Post(ctx context.Context, id string, now time.Time, body []byte) (answer []byte, err error) {
@@ -75,7 +108,11 @@ func (h Webhook) Post(ctx context.Context, id string, now time.Time, body []byte
 	r.Header.Set("webhook-id", id)
 	r.Header.Set("webhook-timestamp", stamp)
 	r.Header.Set("webhook-signature", "v1,"+sign(secret, id+"."+stamp+"."+string(body)))
-	response, err := webhooks.Do(r)
+	client := webhooks
+	if h.Public {
+		client = publicWebhooks
+	}
+	response, err := client.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("calling the webhook: %w", withoutURL(err))
 	}

@@ -45,6 +45,7 @@ type Options struct {
 	Signer      *mailer.Signer // nil: the relay signs
 	Sender      Sender
 	Alarms      Alarms
+	Systems     []System // that are told of erasures
 	PublicURL   string
 	Connections int           // of the newsletter queue; 0: 10
 	Rate        float64       // messages a second over all; 0: no limit
@@ -246,6 +247,8 @@ func (w *Worker) do(j store.Job) error {
 		return w.write(w.hard, j)
 	case "erase":
 		return w.erase(w.hard, j)
+	case "tell":
+		return w.tellSystem(w.hard, j)
 	case "alarm":
 		return w.alarm(w.hard, j)
 	}

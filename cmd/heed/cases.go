@@ -23,6 +23,7 @@ type caseCommand struct {
 	Guardian caseGuardianCommand `cmd:"" help:"Do for a child what its guardian asks, when you have looked."`
 	Report   caseReportCommand   `cmd:"" help:"Write the copy of a person's data to a file, or close the links to it."`
 
+	System      caseSystemCommand      `cmd:"" help:"Record what another system answered to an erasure."`
 	Certificate caseCertificateCommand `cmd:"" help:"Show what an erasure deleted, what stays and why."`
 }
 

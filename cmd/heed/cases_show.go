@@ -28,6 +28,7 @@ type caseFileView struct {
 	Events  []eventView    `json:"events"`
 	Mails   []caseMailView `json:"mails"`
 	Letters []letterView   `json:"letters"`
+	Erasure []itemView     `json:"erasure,omitempty"`
 }
 
 type eventView struct {
@@ -72,7 +73,15 @@ func (c *caseShowCommand) Run(a *app) error {
 		return err
 	}
 	v := viewFile(f)
-	return a.show(v, func() { a.sayFile(f, v) })
+	items, err := s.ErasureItems(a.ctx, id)
+	if err != nil {
+		return err
+	}
+	v.Erasure = viewItems(items)
+	return a.show(v, func() {
+		a.sayFile(f, v)
+		a.sayItems(v.Erasure)
+	})
 }
 
 func viewFile(f store.CaseFile) caseFileView {

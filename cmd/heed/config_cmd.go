@@ -108,7 +108,7 @@ func (c *configCheckCommand) Run(a *app) error {
 	if err != nil {
 		return problem{exitFound, err, hintOf(err)}
 	}
-	problems := append(append(conf.checkFiles(), conf.checkPasswords()...), conf.checkAlarms()...)
+	problems := append(append(conf.checkFiles(), conf.checkPasswords()...), append(conf.checkAlarms(), conf.checkSystems()...)...)
 	if err := conf.canSend(); err != nil {
 		problems = append(problems, err)
 	}

@@ -36,6 +36,7 @@ type fileConfig struct {
 	Inbox    inboxConfig     `toml:"inbox" json:"inbox"`
 	Delivery deliveryConfig  `toml:"delivery" json:"delivery"`
 	Backup   []backupConfig  `toml:"backup" json:"backup"`
+	System   []systemConfig  `toml:"system" json:"system"`
 	Law      lawConfig       `toml:"law" json:"law"`
 	Alarm    alarmConfig     `toml:"alarm" json:"alarm"`
 

@@ -86,7 +86,7 @@ func (p *process) workerOptions(relay mailer.Relay, signer *mailer.Signer) worke
 	c := p.c
 	sender := worker.Sender{Name: c.Sender.Name, From: c.Sender.From, Domain: c.domain(), PostalAddress: c.Sender.PostalAddress,
 		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy), Authority: c.Law.Authority}
-	return worker.Options{Store: p.s, Redis: p.redis, Relay: relay, Signer: signer, Sender: sender, PublicURL: p.public,
+	return worker.Options{Store: p.s, Redis: p.redis, Relay: relay, Signer: signer, Sender: sender, Systems: c.systems(), PublicURL: p.public,
 		Connections: c.Connections, Rate: c.Rate, RetryFirst: c.RetryFirst, Log: p.log, Registry: p.registry}
 }
 

@@ -139,6 +139,24 @@ CREATE TABLE erasure_item (
     PRIMARY KEY (caseno, item)
 );
 
+-- Other systems that are told of an erasure, and what they answered. asked is
+-- when it was tried first; law and until say why and how long something is kept.
+CREATE TABLE system_notice (
+    id     BIGINT PRIMARY KEY,
+    caseno BIGINT NOT NULL REFERENCES privacy_case (id),
+    system TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    state  TEXT NOT NULL CHECK (state IN ('due', 'accepted', 'deleted', 'kept')),
+    asked  BIGINT,
+    tries  INTEGER NOT NULL DEFAULT 0,
+    law    TEXT NOT NULL DEFAULT '',
+    until  BIGINT,
+    ended  BIGINT,
+    UNIQUE (caseno, system),
+    CHECK ((state IN ('deleted', 'kept')) = (ended IS NOT NULL)),
+    CHECK (state <> 'kept' OR law <> '')
+);
+
 -- Mails that are to leave the mailbox. Digest and date find them wherever they
 -- were moved to.
 CREATE TABLE mail_removal (
@@ -295,6 +313,7 @@ ALTER TABLE mailbox DROP COLUMN trouble;
 ALTER TABLE mailbox DROP COLUMN role;
 DROP TABLE policy_refusal;
 DROP TABLE mail_removal;
+DROP TABLE system_notice;
 DROP TABLE erasure_item;
 DROP TABLE erasure;
 
