@@ -216,9 +216,17 @@ func (e element) nearly(word string) bool {
 var articleKinds = map[int]consent.Kind{15: consent.KindAccess, 16: consent.KindRectification,
 	17: consent.KindErasure, 21: consent.KindObjection}
 
-var lawWords = readPattern("gdpr*|dsgvo|rgpd*|avg|rodo|gkpd|γκπδ|eudsgvo|2016 |regulation|verordnung|verordening|règlement|reglamento|regolamento|regulamento|uredb*|nařízení*|rozporządzeni*|κανονισμ*|регламент*|forordning*|asetuks*|rendelet*|kdg|dsgekd").elements[0]
+var lawWords = readElement("gdpr*|dsgvo|rgpd*|avg|rodo|gkpd|γκπδ|eudsgvo|2016|regulation|verordnung|verordening|règlement|reglament*|regolamento|" +
+	"regulament*|uredb*|уредб*|nařízení*|nariadeni*|rozporządzeni*|κανονισμ*|регламент*|forordning*|dataskyddsförordning*|databeskyttelsesforordning*|" +
+	"personvernforordning*|asetuks*|tietosuoja-asetu*|määrus*|iküm|rendelet*|vdar|bdar|rgcs|rxpd|dbeo|орзд|kdg|dsgekd")
 
-var articleWords = readPattern("art|article|articles|artikel|artikels|artikeln|artículo|articolo|artigo|art|artykuł|artykułu|článek|článku|čl|člank*|članak|άρθρο*|άρθρου|чл|член|artikla|artikkel|artikkeli|artikla|cikk|§|paragraph|section|第").elements[0]
+// articleWords stand before the number of an article, and articlesAfter behind.
+var (
+	articleWords = readElement("art|article|articles|artikel|artikels|artikeln|artículo|articolo|artigo|articol*|artykuł*|článek|článk*|článok|čl|" +
+		"člank*|članak|člen*|član*|άρθρο*|άρθρου|чл|член*|члан*|ст|статья|статьи|статье|статью|стаття|статті|статтею|artikkel*|artikl*|artikull*|" +
+		"airteagal|artikolu|madde*|straipsn*|cikk|grein*|erthygl|điều|pasal|§|paragraph|section|第|제|المادة|للمادة|סעיף|לסעיף|अनुच्छेद|धारा|հոդված*|მუხლ*")
+	articlesAfter = readElement("cikk*|artikla*|artikl*|artikkel*|pant*|straipsn*|člen*|člank*|član*|члан*|gr|grein*|madde*|条|條|조|հոդված*|მუხლ*")
+)
 
 // articles finds the right that a letter names by its article, in any language
 // that writes numbers. It speaks only where no words do: letters name articles
@@ -248,13 +256,21 @@ func first15(f finding) int {
 	return 1
 }
 
+// articleAt knows "Article 17" and "17. cikk".
 func articleAt(words []string, at int) consent.Kind {
-	if at+1 >= len(words) || !articleWords.matches(words[at]) {
+	if at+1 >= len(words) {
 		return ""
 	}
-	number, err := strconv.Atoi(words[at+1])
+	number := words[at+1]
+	if !articleWords.matches(words[at]) {
+		if !articlesAfter.matches(words[at+1]) {
+			return ""
+		}
+		number = words[at]
+	}
+	n, err := strconv.Atoi(number)
 	if err != nil {
 		return ""
 	}
-	return articleKinds[number]
+	return articleKinds[n]
 }

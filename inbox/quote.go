@@ -53,7 +53,7 @@ var (
 	separator = regexp.MustCompile(`^[ \t>]*(-{2,}|_{2,}|\*{2,}|={2,}) ?[\p{L}][^\r\n]{3,60} ?(-{2,}|_{2,}|\*{2,}|={2,})\s*$|^_{20,}\s*$|^-{20,}\s*$`)
 	// attribution: "On 3 March 2025 at 10:12, Anna <anna@example.com> wrote:" in any
 	// language: a date, an address and a colon at the end.
-	attribution = regexp.MustCompile(`\d.*[<(\[]\S+@\S+[>)\]].{0,40}[:：]\s*$|^.{0,80}[<(\[]\S+@\S+[>)\]].*\d{4}.{0,30}[:：]\s*$`)
+	attribution = regexp.MustCompile(`\p{Nd}.*[<(\[]\S+@\S+[>)\]].{0,40}[:：]\s*$|^.{0,80}[<(\[]\S+@\S+[>)\]].*\p{Nd}{4}.{0,60}[:：]\s*$`)
 	// wrote: the same without an address, in the languages of the phrase lists.
 	wrote       = regexp.MustCompile(`(?i)^\s*(on|am|le|el)\s.{0,120}\d.{0,120}\b(wrote|schrieb|a écrit|escribió)\b.{0,80}[:：]\s*$`)
 	headerField = regexp.MustCompile(`^[\s*>]*[\p{L}][\p{L}\p{M} .'-]{0,24}\*?\s?[:：]\*?\s*\S`)
@@ -110,7 +110,7 @@ func endsOwn(lines []string, i int) bool {
 
 // copiedHeader knows the block that Outlook puts above what it quotes, in any
 // language: three or more lines "Name: value" in a row, one with an address
-// and one with a date.
+// and one with a date, or with the names of those fields.
 func copiedHeader(lines []string) bool {
 	fields, address, date := 0, false, false
 	for _, line := range lines[:min(len(lines), 8)] {
@@ -121,7 +121,7 @@ func copiedHeader(lines []string) bool {
 		address = address || strings.Contains(line, "@")
 		date = date || yearOrTime.MatchString(line)
 	}
-	return fields >= 3 && address && date
+	return fields >= 3 && date && (address || namedHeader(lines[:fields]))
 }
 
 var yearOrTime = regexp.MustCompile(`\b(19|20)\d\d\b|\d\d?[:.]\d\d`)
@@ -137,10 +137,10 @@ func attributes(lines []string, i int) int {
 	for n := 1; n <= 3 && i+n <= len(lines); n++ {
 		joined = strings.TrimSpace(joined + " " + strings.TrimSpace(lines[i+n-1]))
 		if len(joined) > 400 || strings.TrimSpace(lines[i+n-1]) == "" ||
-			n > 1 && (wholeNext || !strings.ContainsAny(lines[i], "0123456789")) {
+			n > 1 && (wholeNext || !beginsAttribution(lines[i])) {
 			return 0 // a line of the writer's own above the attribution
 		}
-		if attribution.MatchString(joined) || wrote.MatchString(joined) ||
+		if attribution.MatchString(joined) || wrote.MatchString(joined) || wroteAt(joined) ||
 			strings.HasSuffix(joined, ":") && n == 1 && strings.ContainsAny(joined, "0123456789") && quoteIsNext(lines, i+n) {
 			return n
 		}

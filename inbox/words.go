@@ -211,8 +211,11 @@ var sentenceEnd = regexp.MustCompile(`[.!?;]+(\s|$)|[。｡．！？；؟؛۔।
 // numbered is "Art. 17": no end of a sentence.
 var numbered = regexp.MustCompile(`\.[ \t]*(\d)`)
 
+// ordinal is "17. cikk" or "3. märz", and none either.
+var ordinal = regexp.MustCompile(`(\d)\.([ \t]+\p{Ll})`)
+
 func markEnds(text string) string {
-	text = numbered.ReplaceAllString(text, " $1")
+	text = ordinal.ReplaceAllString(numbered.ReplaceAllString(text, " $1"), "$1$2")
 	lines := strings.Split(text, "\n")
 	var out strings.Builder
 	for i, line := range lines {
