@@ -243,3 +243,41 @@ func person(t *testing.T, r *rapid.T, s *store.Store, email string, stored bool)
 		must(t, err)
 	}
 }
+
+// TestOptOutDuringAChangeOfAddress: whichever of the two is committed first, the
+// no counts for both addresses.
+func TestOptOutDuringAChangeOfAddress(t *testing.T) {
+	datedEngines(t, func(t *testing.T, s *dated) {
+		ctx := context.Background()
+		people(t, s.Store, 12)
+		for i := range 12 {
+			from, to := fmt.Sprintf("p%d@example.com", i), fmt.Sprintf("p%d@example.org", i)
+			c, err := s.MoveContact(ctx, from, to, 0, "kim")
+			must(t, err)
+			clicks(t, s.Store, c, c.New)
+			link, err := s.Keys().Links.Open(s.Half(c, c.Old))
+			must(t, err)
+			said := c.Old
+			if i%2 == 1 {
+				said = c.New
+			}
+			both := make(chan error, 2)
+			go func() {
+				_, err := s.ConfirmMove(ctx, link)
+				both <- err
+			}()
+			go func() {
+				_, err := s.OptOut(ctx, store.OptOut{Key: said, Scope: consent.ScopeMarketing, Via: consent.ViaPage})
+				both <- err
+			}()
+			must(t, <-both)
+			must(t, <-both)
+			for _, key := range []consent.Key{c.Old, c.New} {
+				if state := stateOf(t, s.Store, key); state.Marketing.Choice != consent.Out || state.Topics[1].Choice == consent.In {
+					t.Errorf("%d: after a no under %s, %s has %s", i, said, key, state.Encode())
+				}
+			}
+		}
+		clean(t, s.Store)
+	})
+}
