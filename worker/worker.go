@@ -278,7 +278,10 @@ func parseTask(payload []byte) (id int64, generation int, ok bool) {
 		return 0, 0, false
 	}
 	generation, err = strconv.Atoi(right)
-	return id, generation, err == nil
+	if err != nil {
+		return 0, 0, false
+	}
+	return id, generation, true
 }
 
 func (w *Worker) stopped() bool {
