@@ -131,16 +131,21 @@ func (r reading) foreign(code string) bool {
 	return r.tongue != "" && code != r.tongue && code != "en" && r.spoken[r.tongue] >= 3 && r.spoken[r.tongue] > 2*r.spoken[code]
 }
 
-// unexcused is the first phrase that does not overlap one of the section
-// "not-" of the same name.
+// unexcused is the first phrase that no phrase of the section "not-" of the same
+// name, in any language, shares words with.
 func (s sentence) unexcused(hits []hit) (hit, bool) {
 	for _, h := range hits {
-		excuses := s.heard[shelf{h.language, "not-" + h.section}]
-		if !slices.ContainsFunc(excuses, func(e hit) bool { return e.at < h.end && h.at < e.end }) {
+		if !s.overlaps("not-"+h.section, h) {
 			return h, true
 		}
 	}
 	return hit{}, false
+}
+
+// excuses tells whether a phrase says in the same breath that another asks for
+// nothing: a comma within it parts the two ("not in use, remove me").
+func (s sentence) excuses(e, h hit) bool {
+	return e.at < h.end && h.at < e.end && !slices.ContainsFunc(s.pauses, func(p int) bool { return e.at < p && p < e.end })
 }
 
 // excerpt gives the words that were found as they were written, with what

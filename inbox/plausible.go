@@ -84,7 +84,7 @@ func (r reading) unforbidden(section string) (hit, sentence, bool) {
 // with the hit.
 func (s sentence) overlaps(section string, h hit) bool {
 	for place, hits := range s.heard {
-		if place.section == section && slices.ContainsFunc(hits, func(e hit) bool { return e.at < h.end && h.at < e.end }) {
+		if place.section == section && slices.ContainsFunc(hits, func(e hit) bool { return s.excuses(e, h) }) {
 			return true
 		}
 	}

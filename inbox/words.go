@@ -20,6 +20,7 @@ const maxWords = 4000
 type sentence struct {
 	words   []string
 	written []string
+	pauses  []int // how many words stand before each comma
 	subject bool
 	heard   heard // phrases
 }
@@ -46,17 +47,25 @@ func foldWords(text string) []string {
 
 // splitWords gives the words as they are written.
 func splitWords(text string) []string {
+	words, _ := splitPauses(text)
+	return words
+}
+
+// splitPauses gives the words, and how many stand before each comma.
+func splitPauses(text string) (words []string, pauses []int) {
 	text = negated.ReplaceAllString(wideLetters(text), "nt")
 	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" and "deixem-me" are two words
 	text = joinedWord.ReplaceAllString(text, "$1$2")
 	text = lostLetter.ReplaceAllString(text, "$1\uFFFD$2") // "d?sabonner"
 	text = withoutApostrophes(damage.ReplaceAllString(text, "\uFFFD"))
-	var words []string
 	start := -1
 	for i, r := range text {
 		alone := unspaced(r)
 		if start >= 0 && (alone || !inWord(r)) {
 			words, start = append(words, short(text[start:i])), -1
+		}
+		if r == ',' || r == ':' {
+			pauses = append(pauses, len(words))
 		}
 		if alone {
 			words = append(words, string(r))
@@ -67,7 +76,7 @@ func splitWords(text string) []string {
 	if start >= 0 {
 		words = append(words, short(text[start:]))
 	}
-	return words
+	return words, pauses
 }
 
 // short cuts a word that is none: what is longer than the longest word of any
@@ -194,8 +203,8 @@ func sentences(text string, subject bool) []sentence {
 }
 
 func newSentence(text string, subject bool) sentence {
-	written := splitWords(text)
-	s := sentence{written: written[:min(len(written), maxWords)], subject: subject}
+	written, pauses := splitPauses(text)
+	s := sentence{written: written[:min(len(written), maxWords)], pauses: pauses, subject: subject}
 	s.words = make([]string, len(s.written))
 	for i, word := range s.written {
 		s.words[i] = fold(word)

@@ -40,7 +40,8 @@ type mailView struct {
 	File       string             `json:"file"`
 	Class      string             `json:"class"`
 	Classes    []string           `json:"classes"`
-	Scope      string             `json:"scope"`
+	Scope      string             `json:"scope"`  // what it stops: the first of
+	Scopes     []string           `json:"scopes"` // all that it stops
 	Language   string             `json:"language"`
 	Recipients []string           `json:"recipients"` // of a bounce
 	Status     string             `json:"status"`
@@ -137,7 +138,7 @@ func (m mailReader) knows(name, id string, number int) {
 
 // read never fails: what cannot be read is for a person.
 func (m mailReader) read(file string) (v mailView) {
-	v = mailView{File: file, Recipients: []string{}, Evidence: []consent.Evidence{}}
+	v = mailView{File: file, Scopes: []string{}, Recipients: []string{}, Evidence: []consent.Evidence{}}
 	defer func() {
 		if cause := recover(); cause != nil {
 			v = unreadable(v, "reading it failed")
@@ -154,6 +155,9 @@ func (m mailReader) read(file string) (v mailView) {
 		v.Classes = append(v.Classes, string(also))
 	}
 	v.Scope = scopeName(r.Scope, m.topics)
+	for _, scope := range r.Stops() {
+		v.Scopes = append(v.Scopes, scopeName(scope, m.topics))
+	}
 	v.Evidence = append(v.Evidence, r.Evidence...)
 	for _, b := range r.Bounces {
 		v.Recipients = append(v.Recipients, b.Recipient)
