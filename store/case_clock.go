@@ -47,7 +47,8 @@ func (s *Store) caseAlarms(ctx context.Context) (map[string][]string, error) {
 	all, err := s.Alarms(ctx, true)
 	raised := map[string][]string{}
 	for _, a := range all {
-		if slices.Contains(watched, a.Kind) {
+		fresh := a.Kind == AlarmCaseLetter && s.now().Sub(a.Raised) < letterAlarm
+		if slices.Contains(watched, a.Kind) && !fresh {
 			raised[a.Key] = append(raised[a.Key], a.Kind)
 		}
 	}
@@ -56,6 +57,10 @@ func (s *Store) caseAlarms(ctx context.Context) (map[string][]string, error) {
 
 // watched are the alarms that come and go with the clock of a case.
 var watched = []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter}
+
+// letterAlarm is how long it is told that a letter was refused which was the
+// last of its case.
+const letterAlarm = 7 * 24 * time.Hour
 
 // urgency orders the alarms of one clock: the higher takes the place of the
 // lower.

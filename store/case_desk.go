@@ -104,7 +104,9 @@ func (t *tx) unreachable(ctx context.Context, c Case) (why string, err error) {
 	if held[key].subject == "" {
 		return "nobody is on file under the address of the case", nil
 	}
-	reason := consent.Decide(consent.Person{State: held[key].state}, consent.Message{Class: consent.Correspondence}, t.s.limits)
+	state := held[key].state
+	state.Restricted = 0 // GDPR Art. 18 stops what we want to write, not the answer to what they asked
+	reason := consent.Decide(consent.Person{State: state}, consent.Message{Class: consent.Correspondence}, t.s.limits)
 	if reason != "" && reason != consent.Restricted { // a restriction stops everything but letters about the request
 		return "the address on file must not be written to (" + string(reason) + ")", nil
 	}
