@@ -24,7 +24,7 @@ var alarmWords = map[string]AlarmWords{
 	"mailbox_unreachable": {"a mailbox could not be read for five minutes; requests in it wait, and their time runs",
 		"look for `mailbox_lost` in the log: is the server up, is the password or the token still good?"},
 	"optout_brake": {"unusually many opt-outs came by unauthenticated mail; they took effect",
-		"look at the batch; if somebody forged it, mark it as forged, and each person is asked"},
+		"heed suppress batches shows it; if it was forged, heed suppress forged asks each person; if not, heed suppress genuine ends the alarm"},
 	"journal_unreachable": {"the second record of opt-outs and erasures cannot be written; opt-outs hold, and the lines are owed",
 		"make its place writable again; what is owed is written by itself"},
 	"system_silent": {"another system was told of an erasure three days ago and has not said what became of the data; the case stays open",

@@ -106,6 +106,14 @@ func (s *story) annWrites(ctx context.Context) error {
 	}
 	s.acknowledged(ack{who: ann, at: done})
 	s.tell("ann", fmt.Sprintf("Ann wrote to unsubscribe@ in her own words: opted out, %s after her mail arrived", since(began)), nil)
+	notice, err := s.awaitMail(ctx, kindOther, ann)
+	if err != nil {
+		return err
+	}
+	if len(mailLinks(notice.Data)) < 2 {
+		return errors.New("the notice to Ann has no way back")
+	}
+	s.tell("ann", "Nothing proved that it was her, so one notice went to her address, with a link that takes it back", nil)
 	return nil
 }
 
