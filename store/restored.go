@@ -119,7 +119,7 @@ func (t *tx) caseToErase(ctx context.Context, l line) (id int64, err error) {
 		return 0, err
 	}
 	_, err = t.exec(ctx, `INSERT INTO privacy_case (id, kind, state, identity, address, email, mailbox, language, received, due)
-		VALUES ($1, 'erasure', 'confirmed', 'confirmed', $2, '', $3, '', $4, $5)`, id, l.key.String(), journalMailbox, l.received, l.received)
+		VALUES ($1, 'erasure', 'confirmed', 'confirmed', $2, '', $3, '', $4, $5)`, id, l.key.String(), journalMailbox, l.received, t.now.AddDate(0, 0, 7).UnixMicro())
 	if err != nil {
 		return 0, fmt.Errorf("opening the case of a replayed erasure: %w", err)
 	}

@@ -29,3 +29,10 @@ func CopyPostgres(t testing.TB, url string) string {
 	}
 	return to
 }
+
+// Files is the folder in which the cluster keeps everything; its log of changes
+// lies in pg_wal below it.
+func (s *PostgresServer) Files() string { return s.shop.path("cluster") }
+
+// Checkpoint writes everything that was changed to the cluster's files.
+func (s *PostgresServer) Checkpoint(ctx context.Context) error { return s.admin(ctx, "checkpoint") }
