@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -328,4 +329,39 @@ func TestVerifyFindsAForbiddenAnswer(t *testing.T) {
 			t.Errorf("after %q: %v", plant, report["I12"].Broken)
 		}
 	}
+}
+
+// TestMailsAtTheSameTime: pollers, pages and staff at once, on the same people.
+// Nothing fails, each mail has one outcome and one letter at most.
+func TestMailsAtTheSameTime(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		const n = 12
+		people(t, s, n)
+		var all sync.WaitGroup
+		for worker := range 4 {
+			all.Go(func() {
+				for i := range n {
+					email := fmt.Sprintf("p%d@example.com", (i*5+worker)%n)
+					r := wish(email)
+					var err error
+					switch worker {
+					case 0:
+						_, err = s.OptOut(ctx, store.OptOut{Key: keyOf(t, s, email), Topic: 1, Via: consent.ViaOneClick, Authenticated: true})
+					case 1:
+						r.Kind = consent.KindErasure
+						fallthrough
+					default:
+						no := mailNumber.Add(1)
+						_, err = s.RecordMail(ctx, store.Inbound{Mailbox: fmt.Sprint("m", worker), Validity: 1, UID: no, Digest: fmt.Sprint(no), Received: time.Now(), Request: r})
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		clean(t, s)
+	})
 }
