@@ -68,6 +68,9 @@ func (r reading) commandIn(text string) string {
 		return ""
 	}
 	for _, typos := range []bool{false, true} {
+		if typos && len(r.found) > 0 {
+			break // what is said in words needs no guessing
+		}
 		codes := []string{}
 		for _, l := range languages() {
 			if l.commands(words, typos, r.role == RoleUnsubscribe) {

@@ -69,7 +69,7 @@ func (r reading) unforbidden(section string) (hit, sentence, bool) {
 		}
 		best, found := hit{}, false
 		for place, hits := range s.heard {
-			if place.section == section && (!found || before(hits[0], best)) && !s.overlaps("not-"+section, hits[0]) {
+			if place.section == section && !r.foreign(place.language.code) && (!found || before(hits[0], best)) && !s.overlaps("not-"+section, hits[0]) {
 				best, found = hits[0], true
 			}
 		}
