@@ -16,7 +16,7 @@ var phraseFiles embed.FS
 
 // language is one file of phrases/: what a native speaker would look for.
 type language struct {
-	code     string // ISO 639-1; "xx" is no language but the words of several
+	code     string // ISO 639
 	sections map[string][]pattern
 	words    map[string]bool // by which the language is told
 	polite   map[string]bool // that do not change a command
