@@ -10,24 +10,30 @@ import (
 	"heed/consent"
 )
 
+// filed is what is to become of a mail that has its effect.
+type filed struct {
+	folder  string
+	stopped []consent.Key // whose open claims are awaited before
+}
+
 // filings are mails that have their effect and are still to be moved. In a
 // backlog they are moved together: a server may need as long for one as for
 // fifty.
 type filings struct {
 	folders map[string][]envelope
-	stopped []consent.Key // whose open claims are awaited before
+	stopped []consent.Key
 	n       int
 }
 
 // enough is how many are moved at once at most.
 const enough = 50
 
-func (f *filings) add(e envelope, folder string, stopped []consent.Key) {
+func (f *filings) add(e envelope, to filed) {
 	if f.folders == nil {
 		f.folders = map[string][]envelope{}
 	}
-	f.folders[folder] = append(f.folders[folder], e)
-	f.stopped = append(f.stopped, stopped...)
+	f.folders[to.folder] = append(f.folders[to.folder], e)
+	f.stopped = append(f.stopped, to.stopped...)
 	f.n++
 }
 

@@ -80,8 +80,8 @@ func (v *visits) together(todo []envelope) (n int) {
 func (v *visits) takeSome(ctx context.Context, c *connection, todo []envelope) error {
 	var unread []envelope
 	for _, e := range todo {
-		if folder := v.filed[e.uid]; folder != "" {
-			v.filing.add(e, folder, nil)
+		if f, known := v.filed[e.uid]; known {
+			v.filing.add(e, f)
 			continue
 		}
 		unread = append(unread, e)
@@ -164,8 +164,8 @@ func (v *visits) take(ctx context.Context, e envelope, raw []byte) error {
 		return v.fail(ctx, e, err)
 	}
 	delete(v.troubled, e.uid)
-	v.filed[e.uid] = filing.Folder
-	v.filing.add(e, filing.Folder, filing.Stopped)
+	v.filed[e.uid] = filed{filing.Folder, filing.Stopped}
+	v.filing.add(e, v.filed[e.uid])
 	return nil
 }
 

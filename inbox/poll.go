@@ -154,15 +154,6 @@ func (p *Poller) every() time.Duration {
 	return p.Poll
 }
 
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
-
 // visits is what the poller remembers from one connection to the next.
 type visits struct {
 	*Poller
@@ -170,9 +161,9 @@ type visits struct {
 	name     string
 	tokens   *tokens // nil where a password is used
 	validity uint32
-	readUpTo imap.UID            // where mail stays: what was looked at in earlier lives
-	left     map[imap.UID]bool   // read and meant to stay
-	filed    map[imap.UID]string // has its effect; the server would not move it to this folder
+	readUpTo imap.UID           // where mail stays: what was looked at in earlier lives
+	left     map[imap.UID]bool  // read and meant to stay
+	filed    map[imap.UID]filed // has its effect and lies here still
 	troubled map[imap.UID]trouble
 	filing   filings   // those of this visit
 	portion  int       // how many headers are read at once
@@ -234,13 +225,6 @@ func (v *visits) visit(ctx context.Context) error {
 	}
 }
 
-func drain(news chan struct{}) {
-	select {
-	case <-news:
-	default:
-	}
-}
-
 // arrive is told which UIDs these are.
 func (v *visits) arrive(ctx context.Context, validity uint32) error {
 	v.remember(validity)
@@ -256,7 +240,7 @@ func (v *visits) arrive(ctx context.Context, validity uint32) error {
 // (RFC 9051 §2.3.1.1).
 func (v *visits) remember(validity uint32) {
 	if v.validity != validity || v.left == nil {
-		v.left, v.filed, v.troubled = map[imap.UID]bool{}, map[imap.UID]string{}, map[imap.UID]trouble{}
+		v.left, v.filed, v.troubled = map[imap.UID]bool{}, map[imap.UID]filed{}, map[imap.UID]trouble{}
 		v.readUpTo = 0
 	}
 	v.validity = validity
@@ -271,45 +255,4 @@ func (v *visits) lease(ctx context.Context) error {
 		v.leased = v.now()
 	}
 	return err
-}
-
-// await sleeps until the server tells of new mail, or until it is time to look
-// again; meanwhile it keeps the lease.
-func (v *visits) await(ctx context.Context, c *connection) error {
-	if len(c.news) > 0 {
-		return nil
-	}
-	if !c.caps.Has(imap.CapIdle) {
-		return v.sleep(ctx, c, v.every())
-	}
-	err := c.watched(commandTime, "asking to be told of new mail", c.idle)
-	if err != nil {
-		return err
-	}
-	if err := v.sleep(ctx, c, min(v.every(), idleTime)); err != nil {
-		return err
-	}
-	return c.watched(commandTime, "ending the wait for new mail", c.wake)
-}
-
-func (v *visits) sleep(ctx context.Context, c *connection, d time.Duration) error {
-	look, renew := time.NewTimer(d), time.NewTicker(leaseRenew)
-	defer look.Stop()
-	defer renew.Stop()
-	for {
-		select {
-		case <-c.news:
-			return nil
-		case <-look.C:
-			return v.lease(ctx)
-		case <-renew.C:
-			if err := v.lease(ctx); err != nil {
-				return err
-			}
-		case <-c.client.Closed():
-			return errors.New("the server closed the connection")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
 }
