@@ -78,6 +78,7 @@ func TestDovecotNewUIDs(t *testing.T) {
 	poller.Read = func(_ string, kind consent.Kind) { recorded = append(recorded, kind) }
 	end := run(t, poller)
 	p.has("Processed", 1)
+	eventually(t, "the mark of a copied mail", func() bool { return strings.Contains(flags(t, p.program("INBOX")), "Deleted") })
 	end()
 	if err := p.Stop(); err != nil {
 		t.Fatal(err)
