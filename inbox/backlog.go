@@ -32,7 +32,8 @@ type queue struct {
 	unsorted []imap.UID
 	sorted   [urgencies][]envelope
 	top      imap.UID // the highest that is known
-	asked    time.Time
+	asked    time.Time     // when it was last asked what has come
+	cost     time.Duration // how long that took, with the filing
 }
 
 func (q *queue) add(uids []imap.UID) {
@@ -124,28 +125,43 @@ func (v *visits) ring() consent.Keyring { return v.Store.Keys().Links }
 func urgencyFields() []string { return append([]string{"Subject"}, addressed...) }
 
 // between does what must not wait for the end of a long backlog: it files, keeps
-// the lease and takes in what has come.
+// the lease and takes in what has come. On some servers each of that takes
+// seconds while the folder is full: then it is done more rarely, so that most
+// of the time goes into reading.
 func (v *visits) between(ctx context.Context, c *connection, q *queue) error {
 	now := v.now()
-	if v.filing.n >= enough || now.Sub(q.asked) >= arrivals {
-		if err := v.file(ctx, c); err != nil {
-			return err
-		}
-	}
 	if now.Sub(v.leased) >= leaseRenew {
 		if err := v.lease(ctx); err != nil {
 			return err
 		}
 	}
-	if now.Sub(q.asked) < arrivals && len(c.news) == 0 {
+	if v.filing.n < enough && now.Before(q.asked.Add(q.pause(len(c.news) > 0))) {
 		return nil
 	}
+	if err := v.file(ctx, c); err != nil {
+		return err
+	}
+	err := v.takeIn(c, q)
+	q.asked = v.now()
+	q.cost = q.asked.Sub(now)
+	return err
+}
+
+// pause is how long nothing but reading is done.
+func (q *queue) pause(told bool) time.Duration {
+	if told {
+		return q.cost
+	}
+	return max(arrivals, min(4*q.cost, 10*time.Second))
+}
+
+// takeIn sorts what has come before anything else is done.
+func (v *visits) takeIn(c *connection, q *queue) error {
 	drain(c.news)
 	came, err := c.above(q.top)
 	if err != nil {
 		return err
 	}
-	q.asked = v.now()
 	sorted := q.unsorted
 	q.unsorted = nil
 	q.add(came)

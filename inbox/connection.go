@@ -16,7 +16,7 @@ import (
 // answer, so that each command has a watchdog, which closes the connection.
 const (
 	commandTime = 30 * time.Second
-	fetchTime   = 2 * time.Minute
+	bulkTime    = 2 * time.Minute // of what grows with the mails that are there
 )
 
 // connection is a mailbox that is open.
@@ -128,7 +128,7 @@ func (c *connection) open(p proof) error {
 			return err
 		}
 	}
-	return c.watched(commandTime, "opening "+c.folder, c.choose)
+	return c.watched(bulkTime, "opening "+c.folder, c.choose)
 }
 
 // choose opens the folder that is read.

@@ -13,7 +13,7 @@ import (
 // up to "*", which always names the last mail too (RFC 9051 §6.4.9).
 func (c *connection) all() ([]imap.UID, error) {
 	var uids []imap.UID
-	err := c.watched(commandTime, "looking for mail", func() error {
+	err := c.watched(bulkTime, "looking for mail", func() error {
 		if err := c.client.Noop().Wait(); err != nil {
 			return err
 		}
@@ -34,7 +34,7 @@ func (c *connection) above(uid imap.UID) (came []imap.UID, err error) {
 	}
 	set := imap.UIDSet{}
 	set.AddRange(uid+1, maxUID)
-	err = c.watched(commandTime, "looking for new mail", func() error {
+	err = c.watched(bulkTime, "looking for new mail", func() error {
 		data, err := c.client.UIDSearch(&imap.SearchCriteria{UID: []imap.UIDSet{set}}, nil).Wait()
 		if err != nil {
 			return err
@@ -67,7 +67,7 @@ const maxFields = 16 << 10
 
 func (c *connection) envelopes(uids []imap.UID) (all []envelope, err error) {
 	section := &imap.FetchItemBodySection{Specifier: imap.PartSpecifierHeader, HeaderFields: urgencyFields(), Peek: true}
-	err = c.watched(fetchTime, "reading headers", func() error {
+	err = c.watched(bulkTime, "reading headers", func() error {
 		command := c.client.Fetch(imap.UIDSetNum(uids...), &imap.FetchOptions{UID: true, RFC822Size: true, InternalDate: true, Flags: true,
 			BodySection: []*imap.FetchItemBodySection{section}})
 		for m := command.Next(); m != nil; m = command.Next() {
@@ -119,7 +119,7 @@ func (c *connection) fetch(mails []envelope) (raws map[imap.UID][]byte, err erro
 		}
 	}
 	raws = make(map[imap.UID][]byte, len(mails))
-	err = c.watched(fetchTime, "fetching mails", func() error {
+	err = c.watched(bulkTime, "fetching mails", func() error {
 		command := c.client.Fetch(set, &imap.FetchOptions{UID: true, BodySection: []*imap.FetchItemBodySection{section}})
 		for m := command.Next(); m != nil; m = command.Next() {
 			if err := readMail(m, raws); err != nil {

@@ -17,16 +17,16 @@ type filed struct {
 }
 
 // filings are mails that have their effect and are still to be moved. In a
-// backlog they are moved together: a server may need as long for one as for
-// fifty.
+// backlog they are moved together: a server may need as long for one as for a
+// hundred.
 type filings struct {
 	folders map[string][]envelope
 	stopped []consent.Key
 	n       int
 }
 
-// enough is how many are moved at once at most.
-const enough = 50
+// enough is how many wait for that at most.
+const enough = 500
 
 func (f *filings) add(e envelope, to filed) {
 	if f.folders == nil {

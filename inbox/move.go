@@ -36,7 +36,7 @@ func (c *connection) moveInto(mails []envelope, folder string) (gone bool, err e
 		}
 	}
 	if c.caps.Has(imap.CapMove) {
-		err := c.watched(commandTime, "moving mails to "+folder, func() error {
+		err := c.watched(bulkTime, "moving mails to "+folder, func() error {
 			_, err := c.client.Move(set, c.prefix+folder).Wait()
 			return err
 		})
@@ -50,19 +50,19 @@ func (c *connection) moveInto(mails []envelope, folder string) (gone bool, err e
 	if !c.caps.Has(imap.CapUIDPlus) {
 		return false, nil
 	}
-	err = c.watched(commandTime, "removing copied mails", func() error { return c.client.UIDExpunge(set).Close() })
+	err = c.watched(bulkTime, "removing copied mails", func() error { return c.client.UIDExpunge(set).Close() })
 	return err == nil, err
 }
 
 func (c *connection) copyAndMark(set imap.UIDSet, folder string) error {
-	err := c.watched(commandTime, "copying mails to "+folder, func() error {
+	err := c.watched(bulkTime, "copying mails to "+folder, func() error {
 		_, err := c.client.Copy(set, c.prefix+folder).Wait()
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	err = c.watched(commandTime, "marking copied mails", func() error {
+	err = c.watched(bulkTime, "marking copied mails", func() error {
 		flags := imap.StoreFlags{Op: imap.StoreFlagsAdd, Silent: true, Flags: []imap.Flag{imap.FlagDeleted}}
 		return c.client.Store(set, &flags, nil).Close()
 	})

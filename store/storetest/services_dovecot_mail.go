@@ -48,16 +48,36 @@ func (s *DovecotServer) Messages(name, folder string) ([][]byte, error) {
 	return readAll(s.files(name, folder))
 }
 
-// Count is the number of mails in a user's folder.
-func (s *DovecotServer) Count(name, folder string) int { return len(s.files(name, folder)) }
+// Count is the number of mails in a user's folder, also where there are very
+// many.
+func (s *DovecotServer) Count(name, folder string) (n int) {
+	for _, part := range []string{"cur", "new"} {
+		box, err := os.Open(filepath.Join(s.folder(name, folder), part))
+		if err != nil {
+			continue
+		}
+		for {
+			names, err := box.Readdirnames(500)
+			n += len(names)
+			if err != nil {
+				break
+			}
+		}
+		box.Close()
+	}
+	return n
+}
+
+func (s *DovecotServer) folder(name, folder string) string {
+	if folder == "INBOX" {
+		return s.box(name)
+	}
+	return filepath.Join(s.box(name), "."+strings.ReplaceAll(folder, "/", "."))
+}
 
 func (s *DovecotServer) files(name, folder string) (files []string) {
-	box := s.box(name)
-	if folder != "INBOX" {
-		box = filepath.Join(box, "."+strings.ReplaceAll(folder, "/", "."))
-	}
 	for _, part := range []string{"cur", "new"} {
-		found, _ := filepath.Glob(filepath.Join(box, part, "*"))
+		found, _ := filepath.Glob(filepath.Join(s.folder(name, folder), part, "*"))
 		files = append(files, found...)
 	}
 	sort.Slice(files, func(a, b int) bool { return filepath.Base(files[a]) < filepath.Base(files[b]) })
