@@ -31,7 +31,7 @@ const (
 type queue struct {
 	unsorted []imap.UID
 	sorted   [urgencies][]envelope
-	top      imap.UID // the highest that is known
+	top      imap.UID      // the highest that is known
 	asked    time.Time     // when it was last asked what has come
 	cost     time.Duration // how long that took, with the filing
 }
