@@ -239,13 +239,13 @@ func nextOf(c store.Case) string {
 	case consent.CaseErasure, consent.CaseAccess:
 		return "find out who asks, then heed case confirm %d --second NAME --how TEXT"
 	case consent.CaseRectification:
-		return "correct what is wrong with heed contact correct or heed contact move, then heed case resolve %d --outcome TEXT"
+		return "correct what is wrong with heed contact correct ADDRESS --case %[1]d, or an address with heed contact move, then heed case resolve %[1]d --outcome TEXT"
 	case consent.CaseObjection:
 		return "see that what the person objects to has stopped, then heed case resolve %d --outcome TEXT"
 	case consent.CaseComplaint:
 		return "look into it, answer the person with heed case answer %[1]d --text FILE, then heed case resolve %[1]d --outcome TEXT"
 	case consent.CaseGuardian:
-		return "find out whether the writer cares for the child and which record is meant; then do what is right with heed case guardian %[1]d, and heed case resolve %[1]d --outcome TEXT"
+		return "find out whether the writer cares for the child and which record is meant; then heed case guardian %[1]d hold, show, correct or erase --child ADDRESS --evidence TEXT, and heed case resolve %[1]d --outcome TEXT"
 	}
-	return "read the mail: do what it asks, or open a case of the right kind with heed case open; then heed case resolve %d --outcome TEXT"
+	return "read the mail: do what it asks (heed contact restrict ADDRESS --case %[1]d, where data is to be kept only), or open a case of the right kind with heed case open; then heed case resolve %[1]d --outcome TEXT"
 }
