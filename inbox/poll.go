@@ -209,6 +209,9 @@ func (v *visits) visit(ctx context.Context) error {
 	v.log().Info("mailbox_connected", "role", v.Mailbox.Role, "idle", c.caps.Has(imap.CapIdle), "move", c.caps.Has(imap.CapMove))
 	for {
 		drain(c.news)
+		if err := v.reread(ctx, c); err != nil {
+			return err
+		}
 		if err := v.look(ctx, c); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // ErrHeld means that a campaign may have been sent after the copy from which
@@ -124,4 +125,46 @@ func (t *tx) caseToErase(ctx context.Context, l line) (id int64, err error) {
 		return 0, fmt.Errorf("opening the case of a replayed erasure: %w", err)
 	}
 	return id, t.note(ctx, id, "opened", "", "", nil)
+}
+
+// rereadMargin is how much older than the newest mail that is known one may be
+// that is not: mails are not recorded in the order of their dates.
+const rereadMargin = 48 * time.Hour
+
+// Reread tells whether a mailbox's finished mail has to be looked through,
+// because the database was put back, and from which date on.
+func (s *Store) Reread(ctx context.Context, mailbox string) (from time.Time, due bool, err error) {
+	restored, err := s.counter(ctx, "restored")
+	if err != nil || restored == 0 {
+		return from, false, err
+	}
+	done, err := s.counter(ctx, rereadOf(mailbox))
+	if err != nil || done >= restored {
+		return from, false, err
+	}
+	var newest sql.NullInt64
+	err = s.read.QueryRowContext(ctx, `SELECT max(received) FROM inbound WHERE mailbox = $1 AND recorded < $2`, mailbox, restored).Scan(&newest)
+	if newest.Valid {
+		from = fromMicro(newest).Add(-rereadMargin)
+	}
+	return from, err == nil, err
+}
+
+// WasReread notes that it was.
+func (s *Store) WasReread(ctx context.Context, mailbox string) error {
+	return s.inTx(ctx, "noting what was read again", func(t *tx) error {
+		_, err := t.exec(ctx, `INSERT INTO counter (name, value) SELECT CAST($1 AS TEXT), value FROM counter WHERE name = 'restored'
+			ON CONFLICT (name) DO UPDATE SET value = excluded.value`, rereadOf(mailbox))
+		return err
+	})
+}
+
+func rereadOf(mailbox string) string { return "reread " + mailbox }
+
+// KnowsMail tells whether a mail with these bytes was recorded, or was an erased
+// person's.
+func (s *Store) KnowsMail(ctx context.Context, digest string) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM inbound WHERE digest = $1) + (SELECT count(*) FROM mail_removal WHERE digest = $1)`, digest).Scan(&n)
+	return n > 0, err
 }

@@ -100,6 +100,9 @@ CREATE TABLE policy_refusal (
 );
 CREATE INDEX policy_refusal_campaign ON policy_refusal (campaign);
 
+-- After a restore each finished mail is looked for by its digest.
+CREATE INDEX inbound_by_digest ON inbound (digest);
+
 -- Lines that the journal of opt-outs and erasures could not be given yet.
 CREATE TABLE journal_owed (
     seq   BIGINT PRIMARY KEY,
@@ -302,6 +305,7 @@ CREATE TABLE proof (
 CREATE INDEX proof_seen ON proof (seen);
 
 -- +goose Down
+DROP INDEX inbound_by_digest;
 DROP TABLE proof;
 ALTER TABLE campaign DROP COLUMN held;
 DROP TABLE journal_owed;
