@@ -28,7 +28,7 @@ type Request struct {
 	Scope    Scope   // of an opt-out or a choice: what it stops; empty where it stops nothing by itself
 	Scopes   []Scope // all that it stops, Scope first, where that is more than one
 	Language string  // ISO 639-1, or empty
-	Sure     float64
+	Sure     float64 // 1 proven by a token or a mark, from 0.8 said clearly, below a guess, to 0.4 only plausible
 	Evidence []Evidence
 
 	From          string // normalised; empty where it is missing or not exactly one

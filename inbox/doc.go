@@ -6,8 +6,12 @@
 // effect is recorded; parse.go reads a mail within limits, with nesting.go
 // before it as a guard; quote.go and htmltext.go cut out what the person wrote
 // themselves; classify.go orders the questions, which bounce.go, report.go,
-// automatic.go, token.go and intent.go answer; phrases.go reads the word lists
-// in phrases/, one file a language.
+// automatic.go, token.go and intent.go answer. Of those, command.go knows mails
+// of a word or two, intent.go weighs phrases, scope.go says what is to stop, and
+// plausible.go parts what a person should look at from other mail. phrases.go
+// reads the word lists in phrases/, one file a language, pattern.go compares them
+// with words, index.go finds those of all languages in one pass, and tongue.go
+// tells the language.
 //
 // Read is pure: the same bytes give the same request. Nothing in this package
 // answers mail, and nothing acts but the store.

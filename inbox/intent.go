@@ -285,6 +285,10 @@ func (r reading) finding(kind consent.Kind) (finding, bool) {
 	return r.found[i], true
 }
 
+// clearInReplies can be told from the talk of people who answer one another:
+// "no answer to my mail yet" and "once a month instead" cannot.
+var clearInReplies = []consent.Kind{consent.KindUnsubscribe, consent.KindObjection, consent.KindErasure, consent.KindAccess}
+
 // sureness of a phrase: it says more when another sentence says so too, and
 // less in a long text, or when the mail's language is another.
 func (r reading) sureness(lead finding) float64 {
@@ -295,6 +299,9 @@ func (r reading) sureness(lead finding) float64 {
 		return 0.8
 	case "phrase-wish":
 		return 0.7
+	}
+	if r.role == RoleReply && !slices.Contains(clearInReplies, lead.kind) {
+		return 0.6
 	}
 	sure := 90 // hundredths
 	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind == lead.kind && f.at/maxWords != lead.at/maxWords }) {

@@ -123,3 +123,33 @@ func TestScopes(t *testing.T) {
 		}
 	}
 }
+
+// TestRepliesActOnClearRequestsOnly: people read that mailbox and answer there.
+func TestRepliesActOnClearRequestsOnly(t *testing.T) {
+	for said, clear := range map[string]bool{
+		"Please unsubscribe me.":                        true,
+		"Bitte nehmen Sie mich aus dem Verteiler.":      true,
+		"Please delete my account and all my data.":     true,
+		"I object to the use of my data for marketing.": true,
+		"unsubscribe":                   true,
+		"stop":                          true,
+		"":                              false,
+		"Thanks, let's talk on Monday.": false,
+		"Can we have our call once a month instead of every week?":                   false,
+		"I have not received an answer to my last email yet, could you have a look?": false,
+		"My new email address is ann@example.net, please use that one.":              false,
+		"My daughter loved the recipe!":                                              false,
+		"Could you remove item 3 from my order?":                                     false,
+		"no thanks":                                                                  false,
+		"How do I unsubscribe a colleague?":                                          false,
+		"Please don't take me off the list!":                                         false,
+		"Können wir den Termin absagen?":                                             false,
+		"Merci, je ne peux plus venir jeudi.":                                        false,
+		"Estoy de baja esta semana, hablamos el lunes.":                              false,
+	} {
+		got := Read(letter("ann@example.org", "reply@news.example", "Re: October news", said), RoleReply, testRing, Ours{})
+		if isClear(got) != clear {
+			t.Errorf("%q is %s, %v sure %v", said, got.Kind, got.Sure, got.Evidence)
+		}
+	}
+}
