@@ -28,7 +28,7 @@ func TestPolicyRefusalsPauseTheCampaign(t *testing.T) {
 				return err == nil && c.State == "paused" && strings.Contains(c.Note, reply.Enhanced)
 			})
 			a := b.until(id, func(a store.Account) bool { return a.InFlight == 0 && a.Rejected >= store.PolicyLimit })
-			if a.Rejected > 2*store.PolicyLimit || a.Waiting == 0 {
+			if a.Rejected > 6*store.PolicyLimit || a.Waiting == 0 {
 				t.Errorf("the campaign went on: %+v", a)
 			}
 			e, err := b.store.Explain(ctx, "p0@example.org")

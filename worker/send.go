@@ -187,6 +187,7 @@ func (p *passage) claim(ctx context.Context) (bool, error) {
 // settle records the outcome and says how the batch goes on.
 func (p *passage) settle(r mailer.Result, j store.Job) step {
 	result := store.Result{Ask: p.letter.Ask, Token: p.verdict.Token, Code: r.Code, Status: r.Enhanced, EndAt: r.EndAt}
+	next := goOn
 	switch r.Outcome {
 	case mailer.Accepted:
 		result.Outcome = store.Accepted
@@ -194,7 +195,7 @@ func (p *passage) settle(r mailer.Result, j store.Job) step {
 		result.Outcome = store.Uncertain
 	case mailer.Rejected:
 		result.Outcome = store.Refused
-		p.blame(r)
+		next = p.blame(r)
 	case mailer.Deferred:
 		return p.deferred(result, r, j)
 	case mailer.Skipped:
@@ -204,7 +205,7 @@ func (p *passage) settle(r mailer.Result, j store.Job) step {
 	}
 	p.w.desk.Finish(result)
 	p.w.figures.sent(p.c.Class, result.Outcome, p.w.Now().Sub(p.began))
-	return goOn
+	return next
 }
 
 // deferred plans the next attempt. A connection that broke or was refused says
