@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -50,6 +51,14 @@ type configView struct {
 	Policy    policyConfig    `json:"policy"`
 	Mailboxes []mailboxConfig `json:"mailboxes"`
 
+	Inbox     inboxConfig     `json:"inbox"`
+	Delivery  deliveryConfig  `json:"delivery"`
+	Law       lawConfig       `json:"law"`
+	Alarm     alarmConfig     `json:"alarm"`
+	Retention retentionConfig `json:"retention"`
+	Backups   []backupConfig  `json:"backups"`
+	Systems   []systemConfig  `json:"systems"`
+
 	Register []store.Recipient `json:"register"`
 }
 
@@ -60,7 +69,8 @@ func (c *configPrintCommand) Run(a *app) error {
 		return err
 	}
 	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, Mailboxes: conf.Mailbox,
-		Register: conf.recipients()}
+		Inbox: conf.Inbox, Delivery: conf.Delivery, Law: conf.Law, Alarm: conf.Alarm, Retention: conf.Retention,
+		Backups: conf.Backup, Systems: conf.System, Register: conf.recipients()}
 	for _, s := range a.flags.table() {
 		one := settingView{s.env, conf.From[s.env].value, conf.From[s.env].from}
 		if s.secret && one.Value != "" {
@@ -90,9 +100,24 @@ func (a *app) sayConfig(v configView) {
 	for _, one := range v.Mailboxes {
 		a.say("mailbox           %s %s at %s", one.Role, one.Address, redacted(one.URL))
 	}
+	a.sayDuties(v)
+}
+
+// sayDuties prints what is promised to people, and who else is told.
+func (a *app) sayDuties(v configView) {
+	for _, one := range v.Backups {
+		a.say("backup            %s, gone after %s", one.Name, one.Cycle)
+	}
+	for _, one := range v.Systems {
+		a.say("system            %s (%s), a %s at %s", one.ID, one.Name, one.Kind, redacted(one.URL))
+	}
 	for _, one := range v.Register {
 		a.say("%-17s %s, %s: %s", one.Role, one.Name, one.Country, one.Purpose)
 	}
+	a.say("law               profile %s", cmp.Or(v.Law.Profile, "strictest"))
+	a.say("alarm             webhook %s, mail %s", cmp.Or(redacted(v.Alarm.Webhook), "none"), cmp.Or(v.Alarm.Mail, "none"))
+	a.say("retention         mails %s, tray %s, deliveries %s, cases %s", cmp.Or(v.Retention.Mails, "for ever"), cmp.Or(v.Retention.Tray, "for ever"),
+		cmp.Or(v.Retention.Deliveries, "for ever"), cmp.Or(v.Retention.Cases, "for ever"))
 }
 
 type configCheckCommand struct{ output }
