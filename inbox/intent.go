@@ -326,7 +326,8 @@ func (r reading) short() (consent.Request, bool) {
 	if r.words() > 12 || r.role == RoleReply || r.role == RoleBounces {
 		return consent.Request{}, false
 	}
-	if h, s, found := r.unforbidden("short"); found && !s.denied(h) && !r.foreign(h.language.code) {
+	h, s, found := r.unforbidden("short")
+	if found && !s.denied(h) && !s.overlaps("not-unsubscribe", h) && !r.foreign(h.language.code) {
 		request := r.optOut("short-mail", s.excerpt(h))
 		request.Language, request.Sure = h.language.code, 0.8
 		return r.scoped(request), true
