@@ -19,6 +19,9 @@ func backlogSize() int {
 	if n, err := strconv.Atoi(os.Getenv("HEED_BACKLOG")); err == nil && n > 0 {
 		return n
 	}
+	if raced {
+		return 1000
+	}
 	return 5000
 }
 

@@ -78,6 +78,9 @@ func hostile() map[string]string {
 // TestHostileMailOfEachKind reads each of them as every mailbox would: in bounded memory,
 // in a time that one mail may cost, and with a verdict.
 func TestHostileMailOfEachKind(t *testing.T) {
+	if raced {
+		t.Skip("measured without the race detector, in the suite corpus")
+	}
 	for name, raw := range hostile() {
 		for _, role := range []string{RoleUnsubscribe, RoleBounces} {
 			var before, after runtime.MemStats

@@ -10,6 +10,9 @@ import (
 // opens and never closes. A text four times as long may take four times as
 // long, not sixteen times; so the machine's own speed does not matter.
 func TestWorstText(t *testing.T) {
+	if raced {
+		t.Skip("measured without the race detector, in the suite corpus")
+	}
 	for name, unit := range map[string]string{
 		"words":    "meine bitte no quiero ne remove my keine unsubscribe möchte delete ",
 		"quotes":   "On 3 March 2025 <a@b.example> wrote\n",
