@@ -15,6 +15,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,12 +25,16 @@ import (
 // zone is the DNS of a test.
 type zone struct {
 	records map[string]string
-	asked   []string
 	err     error
+
+	mu    sync.Mutex // the signatures of one mail are looked at side by side
+	asked []string
 }
 
 func (z *zone) lookup(_ context.Context, name string) ([]string, error) {
+	z.mu.Lock()
 	z.asked = append(z.asked, name)
+	z.mu.Unlock()
 	if z.err != nil {
 		return nil, z.err
 	}
