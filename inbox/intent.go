@@ -193,124 +193,12 @@ func (r reading) empty() (consent.Request, bool) {
 
 var noSubject = regexp.MustCompile(`(?i)^\W*(no subject|kein betreff|ohne betreff|sans objet|aucun objet|pas d.objet|sin asunto|nessun oggetto|senza oggetto|sem assunto|geen onderwerp|brak tematu|без темы|без теми|konu yok|<none>)\W*$`)
 
-// weigh chooses among what was found. What is said first is what the mail is
-// about; asking to be deleted outweighs the opting out beside it, and a child
-// or an unanswered request decides who looks at it.
-func (r reading) weigh() (consent.Request, bool) {
-	lead, found := r.lead()
-	if !found {
-		return consent.Request{}, false
-	}
-	request := verdict(lead.kind, r.sureness(lead), lead.rule, lead.text)
-	request.Language = lead.language
-	for _, f := range r.found {
-		if f.kind != lead.kind && !slices.Contains(request.Also, f.kind) && !r.onlyMentions(lead, f) {
-			request.Also = append(request.Also, f.kind)
-			request.Evidence = append(request.Evidence, consent.Evidence{Rule: f.rule, Text: excerpt(f.text)})
-		}
-	}
-	return r.scoped(request), true
-}
-
-// onlyMentions tells of what letters say beside their request: that whoever
-// does not answer will be complained about, and that they would like to know
-// whether an objection leads to a deletion.
-func (r reading) onlyMentions(lead, f finding) bool {
-	switch f.kind {
-	case consent.KindComplaint:
-		return slices.Contains(rights, lead.kind) && r.words() > 80 && !f.subject
-	case consent.KindUnsubscribe: // "but keep the digest", "or else unsubscribe me"
-		return lead.kind == consent.KindPreference
-	case consent.KindErasure:
-		said := r.said[f.at/maxWords].words[:f.at%maxWords]
-		return lead.kind == consent.KindObjection && slices.ContainsFunc(said, conditions.matches)
-	}
-	return false
-}
-
-// conditions are words by which a sentence only supposes something.
-var conditions = readPattern("if|whether|unless|falls|wenn|sofern|ob|sollte|si|lorsque|caso|qualora|se|als|indien|mocht|of|jeśli|czy|если|якщо|ли|чи|eğer|если|pokud|zda|ha|dacă|ako|da_li|αν|εάν|hvis|om|jos").elements[0]
-
-func (r reading) lead() (finding, bool) {
-	lead := r.found[0]
-	if f, found := r.finding(consent.KindUnsubscribe); found && lead.kind == consent.KindComplaint && r.role == RoleUnsubscribe && !lawNamed(r.said) {
-		lead = f // who was not heard the first time wants to be heard now
-	}
-	for _, kind := range []consent.Kind{consent.KindErasure, consent.KindObjection} {
-		if f, found := r.finding(kind); found && lead.kind == consent.KindUnsubscribe {
-			lead = f
-		}
-	}
-	if i := slices.IndexFunc(r.found, func(f finding) bool { return f.rule == "phrase-keep" }); i >= 0 && lead.kind == consent.KindUnsubscribe {
-		lead = r.found[i]
-	}
-	if lead.kind == consent.KindPreference {
-		lead = r.right(lead)
-	}
-	if f, found := r.finding(consent.KindComplaint); found && f.at/maxWords == lead.at/maxWords && !(r.role == RoleUnsubscribe && lead.kind == consent.KindUnsubscribe) {
-		lead = f // "I asked to be deleted and nothing happened"
-	}
-	if child, named := r.finding(consent.KindGuardian); named {
-		return child, r.asksForChild()
-	}
-	return lead, true
-}
-
-// asksForChild tells whether the mail asks for something: naming one's child
-// asks for nothing, but next to that name a vague word will do.
-func (r reading) asksForChild() bool {
-	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindGuardian }) {
-		return true
-	}
-	rule, _ := r.plausible()
-	return rule == "plausible"
-}
-
-// right is the first right that the mail claims: it goes before any choice of
-// topics.
-func (r reading) right(lead finding) finding {
-	for _, f := range r.found {
-		if slices.Contains(rights, f.kind) {
-			return f
-		}
-	}
-	return lead
-}
-
 func (r reading) finding(kind consent.Kind) (finding, bool) {
 	i := slices.IndexFunc(r.found, func(f finding) bool { return f.kind == kind })
 	if i < 0 {
 		return finding{}, false
 	}
 	return r.found[i], true
-}
-
-// clearInReplies can be told from the talk of people who answer one another:
-// "no answer to my mail yet" and "once a month instead" cannot.
-var clearInReplies = []consent.Kind{consent.KindUnsubscribe, consent.KindObjection, consent.KindErasure, consent.KindAccess}
-
-// sureness of a phrase: it says more when another sentence says so too, and
-// less in a long text, or when the mail's language is another.
-func (r reading) sureness(lead finding) float64 {
-	switch lead.rule {
-	case "article":
-		return 0.6
-	case "phrase-guardian":
-		return 0.8
-	case "phrase-wish":
-		return 0.7
-	}
-	if r.role == RoleReply && !slices.Contains(clearInReplies, lead.kind) {
-		return 0.6
-	}
-	sure := 90 // hundredths
-	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind == lead.kind && f.at/maxWords != lead.at/maxWords }) {
-		sure += 5
-	}
-	if r.tongue != "" && r.tongue != lead.language || r.words() > 300 {
-		sure -= 10
-	}
-	return float64(sure) / 100
 }
 
 // words is how many the writer wrote.

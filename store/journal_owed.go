@@ -1,0 +1,137 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"heed/consent"
+)
+
+// TendJournal brings journal and database together: what the journal has and
+// the database has not is recorded, what is owed is written, and the journal is
+// told how far the database has come. Whoever schedules calls it every now and
+// then.
+func (s *Store) TendJournal(ctx context.Context) error {
+	if s.journal == nil || s.journal.down.Load() {
+		return nil // it is looked after
+	}
+	limited, cancel := context.WithTimeout(ctx, tendTime)
+	defer cancel()
+	if _, err := s.tend(limited); err != nil && ctx.Err() == nil {
+		s.journalFailed(err)
+		return s.inTx(ctx, "noting that the journal is away", func(t *tx) error { return t.journalAway(ctx) })
+	}
+	return nil
+}
+
+func (s *Store) tend(ctx context.Context) (replayed int, err error) {
+	j := s.journal
+	j.busy.Lock()
+	p, err := j.open(ctx)
+	j.busy.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	if replayed, err = s.catchUp(ctx, p, true); err != nil {
+		return replayed, err
+	}
+	j.unread.Store(false)
+	if err := s.payOwed(ctx, p); err != nil {
+		return replayed, err
+	}
+	if err := s.setMark(ctx, p); err != nil {
+		return replayed, err
+	}
+	j.down.Store(false)
+	return replayed, nil
+}
+
+// payOwed writes the lines that are owed, and ends the alarm.
+func (s *Store) payOwed(ctx context.Context, p *openPlace) error {
+	if p.fresh {
+		if err := s.oweAll(ctx); err != nil {
+			return err
+		}
+		p.fresh = false
+	}
+	for more := true; more; {
+		var n int
+		err := s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM journal_owed LIMIT 1) x)
+			+ (SELECT count(*) FROM alarm WHERE kind = $1 AND cleared IS NULL)`, AlarmJournal).Scan(&n)
+		if err != nil || n == 0 {
+			return err
+		}
+		if more, err = s.paySome(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const payAtOnce = 500
+
+func (s *Store) paySome(ctx context.Context, p *openPlace) (more bool, err error) {
+	err = s.inTx(ctx, "writing what is owed to the journal", func(t *tx) error {
+		var head, last int64
+		if err := t.QueryRowContext(ctx, `SELECT seq FROM chain WHERE one = 1`+s.d.forUpdate).Scan(&head); err != nil {
+			return err
+		}
+		lines, err := t.texts(ctx, `SELECT line FROM journal_owed ORDER BY seq LIMIT `+fmt.Sprint(payAtOnce))
+		if err != nil {
+			return err
+		}
+		if more = len(lines) == payAtOnce; len(lines) == 0 {
+			return t.clearAlarm(ctx, AlarmJournal, "journal")
+		}
+		err = t.QueryRowContext(ctx, `SELECT max(seq) FROM (SELECT seq FROM journal_owed ORDER BY seq LIMIT `+fmt.Sprint(payAtOnce)+`) x`).Scan(&last)
+		if err != nil {
+			return err
+		}
+		text := ""
+		for _, line := range lines {
+			text += line
+		}
+		size, err := p.append(ctx, text)
+		if err != nil {
+			return err
+		}
+		t.followed = true
+		if _, err := t.exec(ctx, `DELETE FROM journal_owed WHERE seq <= $1`, last); err != nil {
+			return err
+		}
+		if !more {
+			if err := t.clearAlarm(ctx, AlarmJournal, "journal"); err != nil {
+				return err
+			}
+		}
+		return t.setCounter(ctx, p.name, size)
+	})
+	return more, err
+}
+
+// oweAll gives a journal that was begun late every no that came before it.
+func (s *Store) oweAll(ctx context.Context) error {
+	return s.inTx(ctx, "filling a new journal", func(t *tx) error {
+		found, err := t.QueryContext(ctx, `SELECT `+ledgerColumns+` FROM ledger WHERE choice = 'out' OR (choice = 'set' AND scope IN ('erased', 'suppressed'))`)
+		if err != nil {
+			return err
+		}
+		var old []consent.Entry
+		for found.Next() {
+			e, _, err := scanEntry(found)
+			if err != nil {
+				found.Close()
+				return err
+			}
+			old = append(old, e)
+		}
+		found.Close()
+		for _, e := range old {
+			if _, err := t.exec(ctx, `INSERT INTO journal_owed (seq, line, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
+				e.Seq, lineOf(e), t.now.UnixMicro()); err != nil {
+				return err
+			}
+		}
+		return found.Err()
+	})
+}
