@@ -96,9 +96,8 @@ func (j *journal) open(ctx context.Context) (*openPlace, error) {
 	return p, nil
 }
 
+// close lets go of the place; nobody uses it any more.
 func (j *journal) close() {
-	j.end()
-	j.ended.Wait()
 	if p := j.place.Load(); p != nil {
 		p.close()
 	}

@@ -138,6 +138,25 @@ func TestAJournalThatIsAwayAtTheStart(t *testing.T) {
 	})
 }
 
+// TestClosingPaysTheJournal: what is owed to a journal that is back is written
+// before the store is closed, since the database may be lost meanwhile.
+func TestClosingPaysTheJournal(t *testing.T) {
+	engines(t, func(t *testing.T, o store.Options) {
+		shelf := filepath.Join(t.TempDir(), "disk")
+		o.Journal = filepath.Join(shelf, "journal")
+		must(t, os.WriteFile(shelf, nil, 0o600)) // in the way
+		s := opened(t, o)
+		leave(t, s, "owed@example.com")
+		must(t, os.Remove(shelf))
+		must(t, s.Close())
+		text, err := os.ReadFile(o.Journal)
+		must(t, err)
+		if !strings.Contains(string(text), keyOf(t, s, "owed@example.com").String()) {
+			t.Errorf("the journal holds %q", text)
+		}
+	})
+}
+
 // TestAFullDiskOfTheJournalRefusesNobody: the journal lies on a disk of its own
 // that is full.
 func TestAFullDiskOfTheJournalRefusesNobody(t *testing.T) {

@@ -24,6 +24,20 @@ func (s *Store) TendJournal(ctx context.Context) error {
 	return nil
 }
 
+// settleJournal ends the watch over a journal that was away and, where it answers
+// again, pays it what is owed: a line that only the database holds is lost with
+// the database.
+func (s *Store) settleJournal() {
+	s.journal.end()
+	s.journal.ended.Wait()
+	if !s.journal.down.Load() {
+		return
+	}
+	limited, cancel := context.WithTimeout(context.Background(), journalRest)
+	defer cancel()
+	s.tend(limited) // if it is still away the alarm rings, and the next start tries again
+}
+
 func (s *Store) tend(ctx context.Context) (replayed int, err error) {
 	j := s.journal
 	j.busy.Lock()

@@ -124,6 +124,7 @@ func (s *Store) Replayed() int { return s.replayed }
 // Close releases the database.
 func (s *Store) Close() error {
 	if s.journal != nil && !s.closed.Swap(true) {
+		s.settleJournal()
 		s.journal.close()
 	}
 	s.keys.close()

@@ -39,7 +39,7 @@ func (b *bench) mailed(r consent.Request) {
 func (b *bench) letters(n int) []mailertest.Record {
 	b.t.Helper()
 	ctx := context.Background()
-	for deadline := time.Now().Add(20 * time.Second); b.sink.Count() < n && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); b.sink.Count() < n && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		jobs, err := b.store.Carry(ctx, "privacy", 20)
 		if err != nil {
 			b.t.Fatal(err)
