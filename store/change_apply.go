@@ -94,7 +94,7 @@ func saidYes(s consent.State) bool {
 // no that was said since and is read later still counts; but where the noes had
 // to be given a new time, a yes that stands beside them comes an instant later.
 func yeses(to consent.Key, from, have consent.State, at time.Time) (acts []act) {
-	if from.Erased != 0 || have.Suppressed != 0 || have.Erased != 0 {
+	if from.Erased != 0 || have.Erased != 0 {
 		return nil
 	}
 	for _, scope := range scopesOf(from) {
@@ -111,9 +111,13 @@ func yeses(to consent.Key, from, have consent.State, at time.Time) (acts []act) 
 	return acts
 }
 
-// refuses tells whether a key said no to a scope, by itself or to everything.
+// refuses tells whether a key said no to a scope, by itself or to everything. On
+// a list of those not to be written to, all is refused but what was chosen since.
 func refuses(s consent.State, scope consent.Scope) bool {
 	mark := marksOf(s)[scope]
+	if s.Suppressed != 0 {
+		return mark.Choice != consent.In
+	}
 	if scope == consent.ScopeSharing || scope == consent.ScopeMarketing {
 		return mark.Choice == consent.Out
 	}
