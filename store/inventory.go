@@ -142,10 +142,7 @@ func eraseDeliveries(ctx context.Context, t *tx, e *erasure) (state, note string
 // eraseLetters drops what was written to the person; the jobs that would have
 // sent what still waited find nothing.
 func eraseLetters(ctx context.Context, t *tx, e *erasure) (state, note string, err error) {
-	if _, _, err := t.each(ctx, e.keys, e.begun, `DELETE FROM correspondence WHERE address = $1 AND created <= $2`); err != nil {
-		return "", "", err
-	}
-	return t.each(ctx, e.holders, e.begun, `DELETE FROM correspondence WHERE holder = $1 AND created <= $2`)
+	return t.each(ctx, e.holders, e.begun, `DELETE FROM correspondence WHERE (holder = $1 OR address = $1) AND created <= $2`) // the keys are holders too
 }
 
 func eraseMailTexts(ctx context.Context, t *tx, e *erasure) (state, note string, err error) {
