@@ -247,7 +247,7 @@ func (s *Store) RepeatAlarms(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return fmt.Errorf("looking for alarms to repeat: %w", err)
 		}
-		ids, err := scanIDs(found)
+		ids, err := gather(found, single[int64])
 		if err != nil {
 			return err
 		}

@@ -238,15 +238,7 @@ func column(ctx context.Context, db *sql.DB, query string) (all []string, err er
 	if err != nil {
 		return nil, err
 	}
-	defer found.Close()
-	for found.Next() {
-		var one string
-		if err := found.Scan(&one); err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, found.Err()
+	return gather(found, single[string])
 }
 
 // copyRows empties the table of a SQLite file and fills it.

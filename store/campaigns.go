@@ -111,16 +111,7 @@ func (s *Store) Campaigns(ctx context.Context, states ...string) ([]Campaign, er
 	if err != nil {
 		return nil, fmt.Errorf("listing campaigns: %w", err)
 	}
-	defer found.Close()
-	var all []Campaign
-	for found.Next() {
-		c, err := scanCampaign(found)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	return all, found.Err()
+	return gather(found, scanCampaign)
 }
 
 // Schedule sets when a draft begins, and until when at the latest.

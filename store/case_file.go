@@ -40,7 +40,7 @@ func (s *Store) CaseFile(ctx context.Context, id int64) (f CaseFile, err error) 
 	if f.Mails, err = s.mailTexts(ctx, `inbound i LEFT JOIN mail_text m ON m.inbound = i.id WHERE i.caseno = $1`, id); err != nil {
 		return f, err
 	}
-	f.Letters, err = s.caseLetters(ctx, id)
+	f.Letters, err = s.letters(ctx, `caseno = $1`, id)
 	return f, err
 }
 
@@ -63,23 +63,6 @@ func (s *Store) caseEvents(ctx context.Context, id int64) ([]CaseEvent, error) {
 		}
 		e.At = time.UnixMicro(at).UTC()
 		all = append(all, e)
-	}
-	return all, found.Err()
-}
-
-func (s *Store) caseLetters(ctx context.Context, id int64) ([]Correspondence, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT `+correspondenceColumns+` FROM correspondence WHERE caseno = $1 ORDER BY id`, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the letters of case %d: %w", id, err)
-	}
-	defer found.Close()
-	var all []Correspondence
-	for found.Next() {
-		c, err := s.scanCorrespondence(ctx, found)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
 	}
 	return all, found.Err()
 }

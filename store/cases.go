@@ -192,14 +192,5 @@ func (s *Store) Cases(ctx context.Context, open bool) ([]Case, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing cases: %w", err)
 	}
-	defer found.Close()
-	var all []Case
-	for found.Next() {
-		c, err := scanCase(found)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	return all, found.Err()
+	return gather(found, scanCase)
 }

@@ -158,20 +158,15 @@ func (s *Store) Correspondence(ctx context.Context, id int64) (Correspondence, e
 
 // Letters lists what was written to an address key, oldest first.
 func (s *Store) Letters(ctx context.Context, key consent.Key) ([]Correspondence, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT `+correspondenceColumns+` FROM correspondence WHERE address = $1 ORDER BY id`, key.String())
+	return s.letters(ctx, `address = $1`, key.String())
+}
+
+func (s *Store) letters(ctx context.Context, which string, args ...any) ([]Correspondence, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT `+correspondenceColumns+` FROM correspondence WHERE `+which+` ORDER BY id`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading letters: %w", err)
 	}
-	defer found.Close()
-	var all []Correspondence
-	for found.Next() {
-		c, err := s.scanCorrespondence(ctx, found)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-	return all, found.Err()
+	return gather(found, func(row scanner) (Correspondence, error) { return s.scanCorrespondence(ctx, row) })
 }
 
 // EndCorrespondence notes what became of a mail of ours: sent, rejected, or

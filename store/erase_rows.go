@@ -52,15 +52,7 @@ func (t *tx) texts(ctx context.Context, query string, args ...any) (all []string
 	if err != nil {
 		return nil, err
 	}
-	defer found.Close()
-	for found.Next() {
-		var one string
-		if err := found.Scan(&one); err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, found.Err()
+	return gather(found, single[string])
 }
 
 func (t *tx) addItem(ctx context.Context, caseNo int64, place int, item, state string) error {

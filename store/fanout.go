@@ -249,5 +249,5 @@ func (s *Store) Unfanned(ctx context.Context) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	return scanIDs(found)
+	return gather(found, single[int64])
 }

@@ -44,7 +44,7 @@ func (t *tx) adopt(ctx context.Context, quiet string) error {
 	if err != nil {
 		return err
 	}
-	ids, err := scanIDs(found)
+	ids, err := gather(found, single[int64])
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 )
@@ -57,19 +56,11 @@ func jobRows(n int) string {
 
 const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due`
 
-func scanJobs(found *sql.Rows) ([]Job, error) {
-	defer found.Close()
-	var jobs []Job
-	for found.Next() {
-		var j Job
-		var due int64
-		if err := found.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due); err != nil {
-			return nil, err
-		}
-		j.Due = time.UnixMicro(due).UTC()
-		jobs = append(jobs, j)
-	}
-	return jobs, found.Err()
+func scanJob(row scanner) (j Job, err error) {
+	var due int64
+	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due)
+	j.Due = time.UnixMicro(due).UTC()
+	return j, err
 }
 
 // Carry takes jobs of a queue that are ready and due, so that at most window of
@@ -97,7 +88,7 @@ func (s *Store) Carry(ctx context.Context, queue string, window int) ([]Job, err
 		if err != nil {
 			return err
 		}
-		jobs, err = scanJobs(found)
+		jobs, err = gather(found, scanJob)
 		return err
 	})
 	return jobs, err
@@ -119,7 +110,7 @@ func (s *Store) Carried(ctx context.Context, age time.Duration) ([]Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing carried jobs: %w", err)
 	}
-	return scanJobs(found)
+	return gather(found, scanJob)
 }
 
 // Recarry makes a carried job ready again under a new generation.
@@ -140,7 +131,7 @@ func (s *Store) Begin(ctx context.Context, id int64, generation int, worker stri
 		if err != nil {
 			return err
 		}
-		jobs, err := scanJobs(found)
+		jobs, err := gather(found, scanJob)
 		if err == nil && len(jobs) == 1 {
 			j, ok = jobs[0], true
 		}
@@ -162,16 +153,4 @@ func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
 			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())
 		return err
 	})
-}
-
-func scanIDs(found *sql.Rows) (ids []int64, err error) {
-	defer found.Close()
-	for found.Next() {
-		var id int64
-		if err := found.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, found.Err()
 }

@@ -94,7 +94,7 @@ func (t *tx) neighbours(ctx context.Context, keys []consent.Key) ([]consent.Key,
 		if err != nil {
 			return nil, fmt.Errorf("looking for changes of address: %w", err)
 		}
-		some, err := scanKeys(found)
+		some, err := gather(found, scanKey)
 		if err != nil {
 			return nil, err
 		}
@@ -103,18 +103,10 @@ func (t *tx) neighbours(ctx context.Context, keys []consent.Key) ([]consent.Key,
 	return near, nil
 }
 
-func scanKeys(found *sql.Rows) (keys []consent.Key, err error) {
-	defer found.Close()
-	for found.Next() {
-		var text string
-		if err := found.Scan(&text); err != nil {
-			return nil, err
-		}
-		key, err := consent.ParseKey(text)
-		if err != nil {
-			return nil, err
-		}
-		keys = append(keys, key)
+func scanKey(row scanner) (consent.Key, error) {
+	var text string
+	if err := row.Scan(&text); err != nil {
+		return consent.Key{}, err
 	}
-	return keys, found.Err()
+	return consent.ParseKey(text)
 }

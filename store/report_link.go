@@ -105,16 +105,7 @@ func (s *Store) ReportLinks(ctx context.Context, caseNo int64) ([]ReportLink, er
 	if err != nil {
 		return nil, fmt.Errorf("listing the links of case %d: %w", caseNo, err)
 	}
-	defer found.Close()
-	var all []ReportLink
-	for found.Next() {
-		one, err := scanReportLink(found)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, found.Err()
+	return gather(found, scanReportLink)
 }
 
 // SealReport makes the token of a link to a copy.

@@ -65,18 +65,11 @@ func each[T any](ctx context.Context, g *gathering, query string, args []any, sc
 	if err != nil {
 		return nil, err
 	}
-	defer found.Close()
-	all := []T{}
-	for found.Next() {
-		one, err := scan(found)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	if err := errors.Join(found.Err(), found.Close()); err != nil {
+	all, err := gather(found, scan)
+	if err != nil {
 		return nil, err
 	}
+	all = append([]T{}, all...) // an empty list reads better than none
 	for i := range all {
 		if err := open(&all[i]); err != nil {
 			return nil, err

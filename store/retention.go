@@ -110,7 +110,7 @@ func (s *Store) dropSome(ctx context.Context, d dropping, before time.Time) (n i
 		if err != nil {
 			return err
 		}
-		ids, err := scanIDs(found)
+		ids, err := gather(found, single[int64])
 		if n = len(ids); err != nil || n == 0 {
 			return err
 		}
@@ -167,7 +167,7 @@ func (s *Store) endedCampaigns(ctx context.Context, before time.Time) ([]int64, 
 	if err != nil {
 		return nil, fmt.Errorf("looking for campaigns that ended long ago: %w", err)
 	}
-	return scanIDs(found)
+	return gather(found, single[int64])
 }
 
 func (s *Store) forgetReadersOf(ctx context.Context, campaign int64, into *Dropped) error {
@@ -237,7 +237,7 @@ func (s *Store) FiledAt(ctx context.Context, mailbox, folder string, received []
 	if err != nil {
 		return nil, fmt.Errorf("asking which mails were filed: %w", err)
 	}
-	moments, err := scanIDs(found)
+	moments, err := gather(found, single[int64])
 	for _, at := range moments {
 		filed[at] = true
 	}

@@ -76,7 +76,7 @@ func (s *Store) DropRetries(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking for plans of ended campaigns: %w", err)
 	}
-	ids, err := scanIDs(found)
+	ids, err := gather(found, single[int64])
 	for _, id := range ids {
 		err = errors.Join(err, s.skipWaiting(ctx, id, consent.Cancelled))
 	}

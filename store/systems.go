@@ -77,15 +77,7 @@ func (s *Store) Notices(ctx context.Context, caseNo int64) (all []Notice, err er
 	if err != nil {
 		return nil, fmt.Errorf("listing what systems were told: %w", err)
 	}
-	defer found.Close()
-	for found.Next() {
-		n, err := scanNotice(found)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, n)
-	}
-	return all, found.Err()
+	return gather(found, scanNotice)
 }
 
 // Notice reads one, with what the system needs to find the person.

@@ -61,7 +61,7 @@ func (s *Store) trayPage(ctx context.Context, ids []int64, before time.Time) ([]
 	if err != nil {
 		return nil, fmt.Errorf("looking into the tray: %w", err)
 	}
-	return scanIDs(found)
+	return gather(found, single[int64])
 }
 
 func (s *Store) dropTray(ctx context.Context, ids []int64) error {

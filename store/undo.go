@@ -73,7 +73,7 @@ func (t *tx) fillUndo(ctx context.Context, u *Undo) error {
 	if err != nil {
 		return fmt.Errorf("reading an opt-out by mail: %w", err)
 	}
-	seqs, err := scanIDs(found)
+	seqs, err := gather(found, single[int64])
 	if err != nil {
 		return err
 	}

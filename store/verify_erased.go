@@ -35,7 +35,7 @@ func (t *tx) verifyErased(ctx context.Context, v *Invariant) error {
 	if err != nil {
 		return err
 	}
-	cases, err := scanIDs(found)
+	cases, err := gather(found, single[int64])
 	if err != nil {
 		return err
 	}
