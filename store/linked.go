@@ -22,25 +22,22 @@ func (t *tx) tied(ctx context.Context, keys []consent.Key) ([]consent.Key, error
 		return nil, fmt.Errorf("looking for changes of address: %w", err)
 	}
 	seen := map[consent.Key]bool{}
+	unseen := func(keys []consent.Key) (fresh []consent.Key) {
+		for _, k := range keys {
+			if !seen[k] {
+				seen[k], fresh = true, append(fresh, k)
+			}
+		}
+		return fresh
+	}
 	var all []consent.Key
-	for fresh := keys; len(fresh) > 0; {
+	for fresh := unseen(keys); len(fresh) > 0; {
+		all = append(all, fresh...)
 		next, err := t.neighbours(ctx, fresh)
 		if err != nil {
 			return nil, err
 		}
-		for _, k := range fresh {
-			if !seen[k] || !slices.Contains(all, k) {
-				all = append(all, k)
-			}
-			seen[k] = true
-		}
-		fresh = nil
-		for _, k := range next {
-			if !seen[k] {
-				seen[k] = true
-				fresh = append(fresh, k)
-			}
-		}
+		fresh = unseen(next)
 	}
 	return all, nil
 }
