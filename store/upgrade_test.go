@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -10,17 +11,28 @@ import (
 
 	"heed/consent"
 	"heed/store"
+	"heed/store/storetest"
 )
 
 // TestUpgradeKeepsWorkInFlight opens a database that an older heed left with a
 // question still to be mailed: the question becomes a letter, and goes out.
 func TestUpgradeKeepsWorkInFlight(t *testing.T) {
-	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "heed.db")
-	old, err := sql.Open("sqlite", path)
+	t.Run("sqlite", func(t *testing.T) { upgrade(t, "sqlite", goose.DialectSQLite3, path, "sqlite:"+path) })
+	t.Run("postgres", func(t *testing.T) {
+		url := storetest.QuickPostgres(t)
+		upgrade(t, "pgx", goose.DialectPostgres, url, url)
+	})
+}
+
+func upgrade(t *testing.T, driver string, dialect goose.Dialect, name, url string) {
+	ctx := context.Background()
+	old, err := sql.Open(driver, name)
 	must(t, err)
-	must(t, goose.SetDialect("sqlite3"))
-	must(t, goose.UpToContext(ctx, old, "migrations", 1))
+	provider, err := goose.NewProvider(dialect, old, os.DirFS("migrations"))
+	must(t, err)
+	_, err = provider.UpTo(ctx, 1)
+	must(t, err)
 	key := consent.Key{7}.String()
 	for _, query := range []string{
 		`INSERT INTO address (key) VALUES ('` + key + `')`,
@@ -32,7 +44,7 @@ func TestUpgradeKeepsWorkInFlight(t *testing.T) {
 		must(t, err)
 	}
 	must(t, old.Close())
-	s, err := store.Open(ctx, store.Options{URL: "sqlite:" + path, Keys: filepath.Join(t.TempDir(), "keys")})
+	s, err := store.Open(ctx, store.Options{URL: url, Keys: filepath.Join(t.TempDir(), "keys")})
 	must(t, err)
 	defer s.Close()
 	jobs, err := s.Carry(ctx, "privacy", 10)
