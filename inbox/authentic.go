@@ -212,29 +212,41 @@ func recent(date string, arrived time.Time) bool {
 	return err == nil && arrived.Sub(written).Abs() <= maxAge
 }
 
-// signature verifies the signatures of From's organisation, and gives the
-// domain of a good one that covers what must not change, or why there is none.
+// signature gives the domain of a good signature of From's organisation that
+// covers what must not change, or why there is none.
 func (c claim) signature(raw []byte, keys *Keys) (domain, why string) {
+	found, why := c.signatures(raw, keys)
+	for _, v := range found {
+		if covers(v.HeaderKeys) {
+			return strings.ToLower(v.Domain), ""
+		}
+	}
+	return "", why
+}
+
+// signatures verifies those of From's organisation and gives the good ones;
+// why says what to think where none proves enough.
+func (c claim) signatures(raw []byte, keys *Keys) (good []*dkim.Verification, why string) {
 	if len(c.values("dkim-signature")) == 0 {
-		return "", "it is not signed"
+		return nil, "it is not signed"
 	}
 	if keys == nil || keys.Lookup == nil {
-		return "", "no public keys are looked up"
+		return nil, "no public keys are looked up"
 	}
 	found, err := dkim.VerifyWithOptions(bytes.NewReader(raw), &dkim.VerifyOptions{MaxVerifications: maxSignatures, LookupTXT: c.lookup(keys)})
 	if err != nil && len(found) == 0 {
-		return "", "its signature cannot be read"
+		return nil, "its signature cannot be read"
 	}
 	why = "no good signature of its writer's domain"
 	for _, v := range found {
 		switch {
 		case dkim.IsTempFail(v.Err):
 			why = "the public key cannot be looked up at present"
-		case v.Err == nil && aligned(v.Domain, c.domain) && covers(v.HeaderKeys):
-			return strings.ToLower(v.Domain), ""
+		case v.Err == nil && aligned(v.Domain, c.domain):
+			good = append(good, v)
 		}
 	}
-	return "", why
+	return good, why
 }
 
 // lookup asks only for keys that could prove something.

@@ -28,6 +28,7 @@ type cli struct {
 	Backup   backupCommand    `cmd:"" help:"Copy the database into a file while everything goes on."`
 	Restore  restoreCommand   `cmd:"" help:"Put a backup in the place of the database."`
 	Verify   verifyCommand    `cmd:"" help:"Check the promises on the live database."`
+	Doctor   doctorCommand    `cmd:"" help:"Ask every server of the configuration, and send a mail to itself."`
 	Mail     mailCommand      `cmd:"" help:"Say what mails ask for, without doing it."`
 
 	Key     keyCommand     `cmd:"" help:"Keys of the links and signatures: list, rotate."`
