@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -18,13 +19,22 @@ func (p *passage) blame(r mailer.Result) step {
 	said := consent.Refusal{Status: r.Enhanced, Words: fmt.Sprintf("%d %s %s", r.Code, r.Enhanced, r.Text), Step: steps[r.Stage]}
 	switch {
 	case said.Policy():
-		return p.policyRefused(r.Enhanced)
+		return p.policyRefused(p.said(r.Enhanced))
 	case said.Hard():
 		if err := p.w.Store.Strike(p.w.hard, p.letter.Address); err != nil {
 			p.w.Log.Error("strike_failed", "error", err)
 		}
 	}
 	return goOn
+}
+
+// said names the relay beside the code where there are several: one of them may
+// be listed somewhere, and the others not.
+func (p *passage) said(status string) string {
+	if len(p.w.relays.all) > 1 && p.lane.relay != nil {
+		return fmt.Sprintf("%s by the relay %s", cmp.Or(status, "no code"), p.lane.relay.Name)
+	}
+	return status
 }
 
 var steps = map[mailer.Stage]consent.Step{mailer.StageMail: consent.StepMail, mailer.StageRcpt: consent.StepRcpt,

@@ -2,41 +2,107 @@ package worker
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"slices"
 
 	"heed/mailer"
 )
 
-// lane is one connection to the relay, used by one batch at a time and kept
-// from batch to batch.
+// lane is the right to use one connection, with what a batch needs to make its
+// messages. Which relay it leads to is chosen batch by batch; connections are
+// kept from batch to batch.
 type lane struct {
-	w    *Worker
-	conn *mailer.Conn
-	buf  []byte // of the message being made
-	sig  []byte // of the signed message
+	w     *Worker
+	queue string
+	relay *relay // of the batch; nil: none is chosen
+	conn  *mailer.Conn
+	buf   []byte // of the message being made
+	sig   []byte // of the signed message
 }
 
 // recycle is how many messages a connection carries before it is made anew:
 // some relays close long conversations without a word.
 const recycle = 5000
 
-// ready gives a living connection.
+// errNoRelay means that all relays are away, or have all the connections that
+// they may.
+var errNoRelay = errors.New("no relay can be used now")
+
+// ready gives a living connection. A relay that cannot be reached is left for
+// the next one.
 func (l *lane) ready(ctx context.Context) (*mailer.Conn, error) {
 	if l.conn != nil && l.conn.Alive() && l.conn.Sent() < recycle {
 		return l.conn, nil
 	}
-	l.close()
-	conn, err := mailer.Dial(ctx, l.w.Relay)
-	if err != nil {
-		return nil, fmt.Errorf("reaching the relay %s: %w", l.w.Relay.Addr(), err)
+	if l.conn != nil && !l.conn.Alive() {
+		l.relay.forget(l.queue) // what rested beside it fares no better
 	}
-	l.conn = conn
-	return conn, nil
+	l.close()
+	var last error
+	var tried []*relay
+	for range l.w.relays.all {
+		if l.relay == nil && !l.take(func(r *relay) bool { return !slices.Contains(tried, r) }) {
+			break
+		}
+		if l.conn = l.relay.kept(l.queue); l.conn != nil {
+			return l.conn, nil
+		}
+		if l.conn, last = l.relay.dial(ctx); last == nil {
+			return l.conn, nil
+		}
+		l.conn = nil
+		l.w.Log.Warn("relay_unreachable", "relay", l.relay.Name, "error", last)
+		l.w.relayFailed(l.relay)
+		tried = append(tried, l.relay)
+		l.leave()
+	}
+	if last == nil {
+		last = errNoRelay
+	}
+	return nil, last
+}
+
+// take chooses the relay for a batch.
+func (l *lane) take(usable func(*relay) bool) bool {
+	l.relay = l.w.relays.choose(l.queue, usable)
+	return l.relay != nil
+}
+
+// leave gives up the relay; its connection is kept for another batch.
+func (l *lane) leave() {
+	if l.relay == nil {
+		return
+	}
+	if l.conn != nil && l.conn.Alive() && l.conn.Sent() < recycle {
+		l.relay.keep(l.queue, l.conn)
+		l.conn = nil
+	}
+	l.close()
+	l.relay.count(l.queue, -1)
+	l.relay.breaker.left()
+	l.relay = nil
 }
 
 func (l *lane) close() {
 	if l.conn != nil {
 		l.conn.Close()
 		l.conn = nil
+	}
+}
+
+// heard notes what a result says of the relay.
+func (l *lane) heard(r mailer.Result) {
+	switch failed, answered := trouble(r); {
+	case l.relay == nil:
+	case failed:
+		l.w.relayFailed(l.relay)
+	case answered && l.relay.breaker.worked():
+		l.w.Log.Info("relay_back", "relay", l.relay.Name)
+	}
+}
+
+func (w *Worker) relayFailed(r *relay) {
+	if r.breaker.failed(w.Now()) {
+		w.Log.Warn("relay_spared", "relay", r.Name, "for", OpenFor.String())
 	}
 }

@@ -32,7 +32,10 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 		return err
 	}
 	l := <-w.lanes[j.Queue]
-	defer func() { w.lanes[j.Queue] <- l }()
+	defer func() {
+		l.leave()
+		w.lanes[j.Queue] <- l
+	}()
 	rest := w.walk(ctx, batch{l, c, j, lists}, letters)
 	return w.endBatch(ctx, j, rest)
 }
@@ -73,7 +76,7 @@ func (w *Worker) walk(ctx context.Context, b batch, letters []store.Letter) (res
 		case stopBatch:
 			return 0
 		case relayAway:
-			return backOff(b.j.Attempts)
+			return max(backOff(b.j.Attempts), w.relays.rest(b.j.Queue))
 		}
 	}
 	return 0
@@ -120,10 +123,9 @@ func (w *Worker) one(ctx context.Context, b batch, letter store.Letter) step {
 	for try := 0; ; try++ {
 		conn, err := l.ready(ctx)
 		if err != nil {
-			w.Log.Warn("relay_unreachable", "relay", w.Relay.Addr(), "error", err)
-			return relayAway
+			return relayAway // the lane has told which, and why
 		}
-		p := &passage{w: w, c: c, letter: letter, began: w.Now()}
+		p := &passage{w: w, c: c, lane: l, letter: letter, began: w.Now()}
 		r := conn.Send(ctx, w.envelope(letter), msg, p.claim)
 		if r.Outcome == mailer.GivenBack && !r.Alive && p.verdict.Token == 0 && try == 0 && !w.stopped() {
 			continue // a kept connection that the relay had closed meanwhile
@@ -155,6 +157,7 @@ func (w *Worker) unrenderable(ctx context.Context, c *content, letter store.Lett
 type passage struct {
 	w       *Worker
 	c       *content
+	lane    *lane
 	letter  store.Letter
 	began   time.Time
 	verdict store.Verdict
@@ -186,6 +189,7 @@ func (p *passage) claim(ctx context.Context) (bool, error) {
 
 // settle records the outcome and says how the batch goes on.
 func (p *passage) settle(r mailer.Result, j store.Job) step {
+	p.lane.heard(r)
 	result := store.Result{Ask: p.letter.Ask, Token: p.verdict.Token, Code: r.Code, Status: r.Enhanced, EndAt: r.EndAt}
 	next := goOn
 	switch r.Outcome {

@@ -5,9 +5,9 @@
 // has its own asynq server, its own lanes and its own connections to the
 // relay, so that no class of message waits for another.
 //
-// send.go walks a batch, lane.go holds a connection, letter.go makes a
-// message, pace.go waits for its turn, write.go writes to one person, privacy.go
-// erases.
+// send.go walks a batch, lane.go holds a connection, relay.go chooses where it
+// leads, breaker.go spares a relay that is away, letter.go makes a message,
+// pace.go waits for its turn, write.go writes to one person, privacy.go erases.
 package worker
 
 import (
@@ -41,13 +41,14 @@ type Sender struct {
 type Options struct {
 	Store       *store.Store
 	Redis       redis.UniversalClient
-	Relay       mailer.Relay
+	Relay       mailer.Relay // the only one; not used where Relays are given
+	Relays      []Relay
 	Signer      *mailer.Signer // nil: the relay signs
 	Sender      Sender
 	Alarms      Alarms
 	Systems     []System // that are told of erasures
 	PublicURL   string
-	Connections int           // of the newsletter queue; 0: 10
+	Connections int           // for newsletters; 0: 10
 	Rate        float64       // messages a second over all; 0: no limit
 	RetryFirst  time.Duration // before the second attempt; 0: 30 minutes
 	Log         *slog.Logger
@@ -60,6 +61,7 @@ type Worker struct {
 	Options
 	id       string
 	desk     *store.Desk
+	relays   *relays
 	pace     *pace
 	contents contents
 	figures  *figures
@@ -83,20 +85,27 @@ func New(o Options) (*Worker, error) {
 		return nil, errors.New("a worker needs [sender] from and domain in the configuration")
 	}
 	w := &Worker{Options: o, id: rand.Text(), stopping: make(chan struct{}), lanes: map[string]chan *lane{}}
+	if len(o.Relays) == 0 {
+		w.Relays = []Relay{{Relay: o.Relay}}
+	}
+	w.relays = newRelays(w.Relays, o.Now)
 	w.pace = newPace(o.Redis, o.Rate)
 	w.figures = newFigures(o.Registry)
 	for queue, n := range w.concurrency() {
 		w.lanes[queue] = make(chan *lane, n)
 		for range n {
-			w.lanes[queue] <- &lane{w: w}
+			w.lanes[queue] <- &lane{w: w, queue: queue}
 		}
 	}
 	return w, nil
 }
 
+// lanesOf is how many batches of newsletters this worker sends at once.
+func (w *Worker) lanesOf() int { return w.relays.lanes(w.Connections) }
+
 // concurrency is how many tasks of each queue run at once.
 func (w *Worker) concurrency() map[string]int {
-	return map[string]int{"newsletter": w.Connections, "alert": min(4, w.Connections), "privacy": 1, "preference": 1}
+	return map[string]int{"newsletter": w.lanesOf(), "alert": min(4, w.Connections), "privacy": 1, "preference": 1}
 }
 
 const (
@@ -137,7 +146,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) register(ctx context.Context) error {
-	return w.Store.Register(ctx, w.id, "worker", w.Connections)
+	return w.Store.Register(ctx, w.id, "worker", w.lanesOf())
 }
 
 // beat keeps the worker known as living.
@@ -304,9 +313,10 @@ func (w *Worker) hangUp() {
 		for range cap(free) {
 			select {
 			case l := <-free:
-				l.close()
+				l.leave()
 			default:
 			}
 		}
 	}
+	w.relays.hangUp(w.concurrency())
 }

@@ -123,15 +123,15 @@ func (b *bench) carry(ctx context.Context) {
 	if _, err := b.store.Requeue(ctx); err != nil {
 		b.t.Fatal(err)
 	}
-	jobs, err := b.store.Carry(ctx, "newsletter", 20)
-	if err != nil {
-		b.t.Fatal(err)
+	var jobs []store.Job
+	for _, queue := range []string{"newsletter", "privacy", "alert"} {
+		some, err := b.store.Carry(ctx, queue, 20)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		jobs = append(jobs, some...)
 	}
-	letters, err := b.store.Carry(ctx, "privacy", 20)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	for _, j := range append(jobs, letters...) {
+	for _, j := range jobs {
 		if _, err := b.tasks.Enqueue(asynq.NewTask(j.Kind, []byte(j.TaskID())), asynq.Queue(j.Queue), asynq.TaskID(j.TaskID())); err != nil {
 			b.t.Fatal(err)
 		}

@@ -143,12 +143,16 @@ func (w *Worker) deliver(ctx context.Context, id string, l letter) (state string
 
 func (w *Worker) handOver(ctx context.Context, to string, msg []byte) (state string, code int, err error) {
 	l := <-w.lanes["privacy"]
-	defer func() { w.lanes["privacy"] <- l }()
+	defer func() {
+		l.leave()
+		w.lanes["privacy"] <- l
+	}()
 	conn, err := l.ready(ctx)
 	if err != nil {
 		return "", 0, err
 	}
 	r := conn.Send(ctx, mailer.Envelope{To: to, Quiet: true}, msg, func(context.Context) (bool, error) { return true, nil })
+	l.heard(r)
 	switch r.Outcome {
 	case mailer.Accepted, mailer.Uncertain:
 		return "sent", r.Code, nil
