@@ -30,7 +30,7 @@ func (s *Scheduler) clockLoop(ctx context.Context) {
 // clocks does what is due. One part that fails keeps no other from its work.
 func (s *Scheduler) clocks(ctx context.Context) error {
 	_, err := s.Store.RepeatAlarms(ctx)
-	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), err, s.retain(ctx))
+	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), s.watchReports(ctx), err, s.retain(ctx))
 }
 
 // retain takes away what was kept long enough, once a day.
@@ -64,4 +64,18 @@ func (s *Scheduler) watchMailboxes(ctx context.Context) error {
 		}
 	}
 	return s.Store.MatchAlarms(ctx, store.AlarmMailbox, keys)
+}
+
+// watchReports has an alarm while many reports come about mail that was never
+// ours.
+func (s *Scheduler) watchReports(ctx context.Context) error {
+	many, err := s.Store.ManyForeignReports(ctx)
+	if err != nil {
+		return err
+	}
+	var keys []string
+	if many {
+		keys = append(keys, "reports")
+	}
+	return s.Store.MatchAlarms(ctx, store.AlarmForeign, keys)
 }

@@ -24,13 +24,14 @@ const (
 	AlarmJournal     = "journal_unreachable"
 	AlarmSystem      = "system_silent"     // another system has not said what became of a person's data
 	AlarmRestored    = "database_restored" // an older copy was put back, and campaigns are on hold
+	AlarmForeign     = "foreign_reports"   // somebody else seems to write in our name
 	AlarmTest        = "test"
 )
 
 // AlarmKinds lists the kinds.
 func AlarmKinds() []string {
 	return []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter,
-		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmTest}
+		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmForeign, AlarmTest}
 }
 
 // Alarm is something that the operator must know at once. Key says which thing

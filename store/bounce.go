@@ -160,3 +160,23 @@ func (t *tx) pauseFor(ctx context.Context, campaign int64, refused int, status s
 	}
 	return campaign, nil
 }
+
+// How many reports about mail of somebody else are too many. A few come to
+// everybody whose domain a spammer once used.
+const (
+	foreignLimit  = 20
+	foreignWindow = time.Hour
+)
+
+// ManyForeignReports tells whether bounces and spam reports come in number that
+// name no message of ours.
+func (s *Store) ManyForeignReports(ctx context.Context) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM inbound WHERE address = '' AND recorded > $3
+		AND (kind = $1 AND outcome = 'no_action' OR kind = $2 AND outcome = 'case')`,
+		string(consent.KindBounce), string(consent.KindSpamReport), s.now().Add(-foreignWindow).UnixMicro()).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("counting reports about mail of others: %w", err)
+	}
+	return n >= foreignLimit, nil
+}

@@ -31,6 +31,8 @@ var alarmWords = map[string]AlarmWords{
 		"ask whoever runs it; then `heed case system ID SYSTEM --deleted`, or `--kept --law TEXT --until DATE`"},
 	"database_restored": {"an older copy of the database was put back; opt-outs and erasures were replayed, and every campaign that had not ended is on hold",
 		"compare each with the log and the relay's: `heed campaign cancel ID` what was sent since, `heed campaign confirm ID` the rest"},
+	"foreign_reports": {"twenty bounces or spam reports within an hour were about mail that heed did not send",
+		"look at some in `Processed`: if they carry your domain, somebody forges it, or has a password of yours. Change the passwords of the relay and of the mailboxes, and let DMARC refuse what is not signed"},
 	"test": {"somebody tries whether alarms arrive", "nothing: it arrived"},
 }
 
