@@ -34,8 +34,8 @@ corpus: ## how the collection of real mails is read: a table of what each is and
 e2e: ## the story on four set-ups: SQLite or PostgreSQL, in-process or real Redis, Postfix, Dovecot
 	@.ci/suites e2e
 
-chaos: ## kill -9 at random moments, ROUNDS=n times (20)
-	@HEED_CHAOS_ROUNDS=$(ROUNDS) .ci/suites chaos
+chaos: ## rounds of faults by seed, ROUNDS=n (20) of them, counted in chaos.json; SEED=n plays one again
+	@HEED_CHAOS_ROUNDS=$(ROUNDS) HEED_CHAOS_SEED=$(SEED) .ci/suites rounds
 
 bench: ## measure campaigns, the reading of mail and opt-outs by mail; writes bench.json
 	@.ci/suites bench
@@ -53,4 +53,4 @@ lint: ## go vet, staticcheck and gofmt
 	@.ci/suites vet lint format
 
 clean: ## remove what the other targets wrote here
-	rm -f heed bench.json
+	rm -f heed bench.json chaos.json

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -57,20 +56,11 @@ func smallDisk(t *testing.T) string {
 // fill writes to the disk until nothing more goes in.
 func fill(t *testing.T, disk string) string {
 	t.Helper()
-	ballast, err := os.Create(filepath.Join(disk, "ballast"))
+	ballast, err := fillUp(disk)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ballast.Close()
-	for _, size := range []int{1 << 16, 1 << 12, 1 << 8, 1} {
-		for err = nil; err == nil; {
-			_, err = ballast.Write(make([]byte, size))
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatal(err)
-		}
-	}
-	return ballast.Name()
+	return ballast
 }
 
 // leavesUntilFull lets people opt out until one is told that it did not work,

@@ -18,16 +18,35 @@ type recipients struct {
 	nobody  map[string]bool
 	count   map[string]int // by subject
 	told    []func(mailertest.Record)
-	asked   func(to string) // told of each recipient that is offered; may be nil
+	asked   func(to string)                     // told of each recipient that is offered; may be nil
+	acts    func(verb string) mailertest.Action // what is done at a command instead of the usual; may be nil
 }
 
 // openRecipients serves on loopback. The server of eve takes a mail at the
 // second try only.
 func openRecipients(keep mailertest.Keep) (*recipients, error) {
 	r := &recipients{later: map[string]int{eve: 1}, refused: map[string]int{}, nobody: map[string]bool{}, count: map[string]int{}}
-	sink, err := mailertest.Start(mailertest.Options{OnRcpt: r.judge, OnMessage: r.take, Async: true, Keep: keep})
+	sink, err := mailertest.Start(mailertest.Options{OnRcpt: r.judge, OnMessage: r.take, Async: true, Keep: keep, Script: r.act})
 	r.sink = sink
 	return r, err
+}
+
+// act is asked at each command.
+func (r *recipients) act(verb string, _ int) mailertest.Action {
+	r.mu.Lock()
+	acts := r.acts
+	r.mu.Unlock()
+	if acts == nil {
+		return mailertest.Action{}
+	}
+	return acts(verb)
+}
+
+// acting lets the servers act otherwise than usual from now on.
+func (r *recipients) acting(acts func(verb string) mailertest.Action) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.acts = acts
 }
 
 // judge is asked for each recipient.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/mail"
 	"net/smtp"
 	"os/exec"
 	"path/filepath"
@@ -152,15 +153,26 @@ func (w *tap) replies(server io.Reader, client io.Writer, last *atomic.Int64) {
 
 var queueID = regexp.MustCompile(`\bid (\S+?);?\s`)
 
+// queueNumber is what a relay noted in the topmost Received field.
+func queueNumber(m mailertest.Record) string {
+	found := queueID.FindStringSubmatch(m.Header().Get("Received") + " ")
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
 // Taken looks up the message by the queue id in its topmost Received field. One
-// whose reply was lost in a crash was taken before it reached the sink.
+// whose reply was lost in a crash was taken when the relay noted it there.
 func (w *tap) Taken(r mailertest.Record) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if found := queueID.FindStringSubmatch(r.Header().Get("Received") + " "); found != nil {
-		if at, known := w.taken[found[1]]; known {
-			return at
-		}
+	if at, known := w.taken[queueNumber(r)]; known {
+		return at
+	}
+	_, noted, _ := strings.Cut(r.Header().Get("Received"), ";")
+	if at, err := mail.ParseDate(strings.TrimSpace(noted)); err == nil {
+		return at
 	}
 	return r.EndAt
 }
