@@ -17,6 +17,7 @@ type Job struct {
 	Subject    int64 // of any other: the correspondence, the case, the alarm
 	Attempts   int
 	Due        time.Time
+	Pace       string // the limit that it was parked for; empty: none
 }
 
 // TaskID names a generation of a job to asynq, so that a finished or archived
@@ -35,11 +36,11 @@ func (t *tx) addJobs(ctx context.Context, n int, j Job) (first int64, err error)
 	if !j.Due.IsZero() {
 		due = j.Due
 	}
-	values := make([]any, 0, 7*n)
+	values := make([]any, 0, 8*n)
 	for i := range n {
-		values = append(values, first+int64(i), j.Queue, j.Kind, due.UnixMicro(), number(int(j.Campaign)), number(int(j.Subject)), t.now.UnixMicro())
+		values = append(values, first+int64(i), j.Queue, j.Kind, due.UnixMicro(), number(int(j.Campaign)), number(int(j.Subject)), t.now.UnixMicro(), j.Pace)
 	}
-	if _, err := t.exec(ctx, `INSERT INTO job (id, queue, kind, state, due, campaign, subject, changed) VALUES `+jobRows(n), values...); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO job (id, queue, kind, state, due, campaign, subject, changed, pace) VALUES `+jobRows(n), values...); err != nil {
 		return 0, fmt.Errorf("storing jobs: %w", err)
 	}
 	return first, nil
@@ -48,17 +49,17 @@ func (t *tx) addJobs(ctx context.Context, n int, j Job) (first int64, err error)
 func jobRows(n int) string {
 	text := ""
 	for i := range n {
-		b := 7 * i
-		text += separator(i, "") + fmt.Sprintf("($%d, $%d, $%d, 'ready', $%d, $%d, $%d, $%d)", b+1, b+2, b+3, b+4, b+5, b+6, b+7)
+		b := 8 * i
+		text += separator(i, "") + fmt.Sprintf("($%d, $%d, $%d, 'ready', $%d, $%d, $%d, $%d, $%d)", b+1, b+2, b+3, b+4, b+5, b+6, b+7, b+8)
 	}
 	return text
 }
 
-const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due`
+const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due, pace`
 
 func scanJob(row scanner) (j Job, err error) {
 	var due int64
-	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due)
+	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due, &j.Pace)
 	j.Due = time.UnixMicro(due).UTC()
 	return j, err
 }

@@ -1,0 +1,39 @@
+-- +goose Up
+
+-- What keeps a batch waiting, by the name of the limit; empty: nothing.
+ALTER TABLE job ADD COLUMN pace TEXT NOT NULL DEFAULT '';
+CREATE INDEX job_paced ON job (pace, campaign, due) WHERE state = 'ready' AND pace <> '';
+
+-- A relay or a provider that gets more day by day: how much of a day is used.
+CREATE TABLE warm_up (
+    name TEXT NOT NULL,
+    day  BIGINT NOT NULL,
+    step INTEGER NOT NULL CHECK (step >= 0),
+    used INTEGER NOT NULL CHECK (used >= 0),
+    PRIMARY KEY (name, day)
+);
+
+-- What each worker knows of limits and relays, for those who look.
+CREATE TABLE pace_note (
+    worker  TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    state   TEXT NOT NULL CHECK (state IN ('', 'closed', 'half_open', 'open')),
+    rate    DOUBLE PRECISION NOT NULL,
+    ceiling DOUBLE PRECISION NOT NULL,
+    cut     DOUBLE PRECISION NOT NULL,
+    at      BIGINT NOT NULL,
+    PRIMARY KEY (worker, name)
+);
+
+-- Cuts that somebody has asked to be forgotten.
+CREATE TABLE pace_clear (
+    name TEXT PRIMARY KEY,
+    at   BIGINT NOT NULL
+);
+
+-- +goose Down
+DROP TABLE pace_clear;
+DROP TABLE pace_note;
+DROP TABLE warm_up;
+DROP INDEX job_paced;
+ALTER TABLE job DROP COLUMN pace;
