@@ -13,6 +13,7 @@ import (
 
 	"heed/consent"
 	"heed/inbox"
+	"heed/mailer/mailertest"
 	"heed/store"
 	"heed/store/storetest"
 )
@@ -25,10 +26,11 @@ func TestBenchInbox(t *testing.T) {
 	storetest.Need(t, "dovecot")
 	figures := []figure{{Name: "inbox, mails read per second and core", Value: readSpeed(t), Unit: "mails/s", Floor: 100, Aim: 500}}
 	dovecot := storetest.Dovecot(t)
-	n := fromEnv("HEED_BENCH_MESSAGES", benchMessages)
-	b := openBenchWith(t, "sqlite", 10, n, fmt.Sprintf("[[mailbox]]\nrole = \"unsubscribe\"\naddress = \"unsubscribe@notes.example\"\nurl = %q\npassword_file = %q\n",
-		dovecot.URL("unsubscribe"), dovecot.PasswordFile("unsubscribe")))
-	o := openDepartures(t, b, dovecot)
+	b := openBench(t, benchPlan{engine: "sqlite", people: messages(), config: fmt.Sprintf("url = %q\npassword_file = %q\n",
+		dovecot.URL("unsubscribe"), dovecot.PasswordFile("unsubscribe"))})
+	b.receive(t, mailertest.Options{})
+	b.serve(t, 10)
+	o := &departures{b: b, dovecot: dovecot, s: b.open(t)}
 	figures = append(figures, o.figures("idle", o.measure(t, 60, func() bool { return true }))...)
 	ended := make(chan struct{})
 	go func() { defer close(ended); b.send(t) }()
@@ -93,23 +95,10 @@ func selfCPU() float64 { return processCPU(os.Getpid()) }
 
 // departures are mails of people who leave, one after another.
 type departures struct {
+	b       *benched
 	dovecot *storetest.DovecotServer
 	s       *store.Store
-	people  int
 	next    int
-}
-
-// openDepartures looks into the database of the heed that serves.
-func openDepartures(t *testing.T, b *benched, dovecot *storetest.DovecotServer) *departures {
-	t.Helper()
-	data := filepath.Join(b.heed.folder, "data")
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(data, "heed.db"), Keys: filepath.Join(data, "keys"),
-		Journal: filepath.Join(data, "keys", "journal")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return &departures{dovecot: dovecot, s: s, people: b.n}
 }
 
 // measure sends n opt-outs, as long as more says so.
@@ -117,18 +106,13 @@ func (o *departures) measure(t *testing.T, n int, more func() bool) (took []floa
 	t.Helper()
 	for len(took) < n && more() {
 		o.next++
-		i := o.people - o.next // the last are sent to last
-		key, _, err := o.s.Key(fmt.Sprintf("reader-%06d@people%d.example", i, i%50))
-		if err != nil {
-			t.Fatal(err)
-		}
-		token := o.s.Keys().Links.Seal(consent.Link{Purpose: consent.PurposeOptOut, Address: key})
+		token, key := o.b.link(t, o.s, o.b.people-o.next) // the last are sent to last
 		raw := fmt.Sprintf("From: reader@example.org\r\nTo: unsubscribe+%s@notes.example\r\nMessage-ID: <%d@example.org>\r\n\r\n\r\n", token, o.next)
 		if err := o.dovecot.Deliver("unsubscribe", []byte(raw)); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		err = eventually(t.Context(), time.Minute, "the opt-out's effect", func() (bool, error) {
+		err := eventually(t.Context(), time.Minute, "the opt-out's effect", func() (bool, error) {
 			state, err := o.s.State(context.Background(), key)
 			return state.Marketing.Choice == consent.Out, err
 		})

@@ -56,8 +56,8 @@ type Options struct {
 	Password     string
 
 	Keep     Keep
-	Latency  time.Duration // before each burst of replies, as a round trip would take
-	EndDelay time.Duration // before the reply to the end of a message
+	Latency  time.Duration // of each burst of replies, as a round trip takes: the sink reads on meanwhile
+	EndDelay time.Duration // before the reply to the end of a message: the sink does nothing else meanwhile
 	Async    bool          // OnMessage runs in a goroutine of its own, in order, after the reply
 
 	OnMail    func(from string) Reply     // asked at MAIL

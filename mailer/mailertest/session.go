@@ -23,6 +23,7 @@ type session struct {
 	stopped <-chan struct{}
 	r       *bufio.Reader
 	w       *bufio.Writer
+	far     *distant // the way back, where it takes time
 
 	secure, authed bool
 	mail           Record // the message under way
@@ -42,10 +43,26 @@ func newSession(s *Sink, conn net.Conn, id int, stopped <-chan struct{}) *sessio
 func (ss *session) use(conn net.Conn) {
 	ss.conn = conn
 	ss.r, ss.w = bufio.NewReaderSize(conn, bufferSize), bufio.NewWriterSize(conn, 4<<10)
+	if ss.opts.Latency > 0 {
+		ss.arrive()
+		ss.far = newDistant(conn, ss.opts.Latency, ss.stopped)
+		ss.w.Reset(ss.far)
+	}
+}
+
+// arrive waits until the client has all that was said; what is said afterwards
+// it never hears, before use is called again.
+func (ss *session) arrive() {
+	if ss.far != nil {
+		ss.far.arrive()
+		ss.far = nil
+		ss.w.Reset(nowhere{})
+	}
 }
 
 func (ss *session) serve() {
 	defer ss.sink.forget(ss.raw)
+	defer ss.arrive()
 	if ss.opts.ImplicitTLS && !ss.startTLS() {
 		return
 	}
@@ -64,6 +81,7 @@ func (ss *session) serve() {
 // unread input resets it, and the client might never see the 421 that explains it.
 func (ss *session) lastWords() {
 	_ = ss.flush() // the client may be gone
+	ss.arrive()
 	if tcp, ok := ss.raw.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
 		_ = tcp.SetReadDeadline(time.Now().Add(200 * time.Millisecond)) // a dead socket ends the copy
 		_, _ = io.Copy(io.Discard, tcp)
@@ -82,12 +100,7 @@ func (ss *session) command() (string, bool) {
 	return strings.TrimRight(string(line), "\r\n"), true
 }
 
-func (ss *session) flush() error {
-	if ss.w.Buffered() > 0 {
-		pause(ss.opts.Latency, ss.stopped)
-	}
-	return ss.w.Flush()
-}
+func (ss *session) flush() error { return ss.w.Flush() }
 
 func (ss *session) dispatch(line string) {
 	verb, rest, _ := strings.Cut(line, " ")
@@ -165,7 +178,8 @@ func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
 
 func (ss *session) drop() {
 	ss.over = true
-	_ = ss.w.Flush()   // replies to earlier commands
+	_ = ss.w.Flush() // replies to earlier commands
+	ss.arrive()
 	_ = ss.raw.Close() // without a TLS goodbye, as a lost line
 }
 
@@ -215,6 +229,7 @@ func (ss *session) upgrade() {
 }
 
 func (ss *session) startTLS() bool {
+	ss.arrive()
 	conn := tls.Server(ss.raw, &tls.Config{Certificates: []tls.Certificate{ss.sink.cert}, MinVersion: tls.VersionTLS12})
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil || conn.Handshake() != nil {
 		return false

@@ -175,3 +175,28 @@ func TestStopResume(t *testing.T) {
 		t.Errorf("%s %s, %d messages, %d sessions", addr, s.Addr(), s.Count(), s.Sessions())
 	}
 }
+
+// TestDistance: the sink reads on while what it said is on its way, and what was
+// said arrives, also before the connection is closed.
+func TestDistance(t *testing.T) {
+	s := start(t, Options{Latency: time.Hour})
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for n, step := range []string{"MAIL FROM:<a@example.org>\r\n", "RSET\r\nMAIL FROM:<a@example.org>\r\n", "RSET\r\nMAIL FROM:<a@example.org>\r\n"} {
+		if _, err := conn.Write([]byte(step)); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(20 * time.Second); s.Seen("MAIL") <= n; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("the sink waits until its reply has arrived")
+			}
+		}
+	}
+	near := start(t, Options{Latency: time.Millisecond})
+	if got := talk(t, near, "EHLO x\r\n", mailRcpt+"BDAT 6 LAST\r\na: b\r\n", "QUIT\r\n"); got != "220 250 250 250 250 221" {
+		t.Error(got)
+	}
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"heed/mailer/mailertest"
+)
+
+// TestBenchPeople measures what grows with the people stored: the time from start
+// to the first message, and memory. The first messages show both.
+func TestBenchPeople(t *testing.T) {
+	n := fromEnv("HEED_BENCH_PEOPLE", benchPeople)
+	b := openBench(t, benchPlan{engine: "sqlite", people: n})
+	report(t, b.crowd(t, min(n, 2*messages()), 128, 64))
+}
+
+// TestBenchLargeMillion sends to all of a million, on both engines.
+func TestBenchLargeMillion(t *testing.T) {
+	benchEngines(t, func(t *testing.T, engine string) {
+		n := fromEnv("HEED_BENCH_PEOPLE", benchPeople)
+		report(t, openBench(t, benchPlan{engine: engine, people: n}).crowd(t, n, 128, 64))
+	})
+}
+
+// TestBenchLargeTenMillion sends the first 200,000 messages to ten million.
+func TestBenchLargeTenMillion(t *testing.T) {
+	n := fromEnv("HEED_BENCH_PEOPLE", 10*benchPeople)
+	b := openBench(t, benchPlan{engine: "sqlite", people: n})
+	report(t, b.crowd(t, min(n, 200_000), 256, 160))
+}
+
+// crowd sends a campaign to all, up to so many messages, and cancels the rest.
+func (b *benched) crowd(t *testing.T, upTo int, floor, aim float64) []figure {
+	t.Helper()
+	b.receive(t, mailertest.Options{})
+	b.serve(t, 10)
+	defer b.stop(t)
+	began := time.Now()
+	id := b.draft(t)
+	drafted := time.Since(began)
+	began = time.Now()
+	b.run(t, "campaign", "start", id)
+	returned := time.Since(began)
+	b.arrives(t, 0, 1)
+	first := b.sink.Records()[0].EndAt.Sub(began)
+	b.arrives(t, 0, upTo)
+	rate := float64(upTo-1) / (time.Since(began) - first).Seconds()
+	figures := []figure{
+		{Name: "start called to the first message", Value: first.Seconds(), Unit: "s", Floor: 1, Aim: 0.1},
+		{Name: "start called to its return", Value: returned.Seconds(), Unit: "s"},
+		{Name: "a draft stored", Value: drafted.Seconds(), Unit: "s"},
+		{Name: fmt.Sprintf("messages of the first %d", upTo), Value: rate, Unit: "messages/s"},
+		{Name: "peak memory", Value: peakMemory(t, b.child.cmd.Process.Pid), Unit: "MB", Floor: floor, Aim: aim},
+	}
+	for i := range figures {
+		figures[i].Name = fmt.Sprintf("%s, 10 connections, %d people, %s", b.engine, b.people, figures[i].Name)
+	}
+	b.run(t, "campaign", "cancel", id)
+	return figures
+}
+
+// folderSize sums the bytes of the files of a folder.
+func folderSize(t *testing.T, folder, pattern string) (n int64) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		about, err := os.Stat(file)
+		if err == nil && !about.IsDir() { // one may be gone by now
+			n += about.Size()
+		}
+	}
+	return n
+}
