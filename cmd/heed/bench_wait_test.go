@@ -254,14 +254,14 @@ func (b *benched) pauses(t *testing.T, n int) (took []float64) {
 	step := max(b.people/(2*benchPauses), 20)
 	for i := 1; i <= n && (i+1)*step < b.people*9/10; i++ {
 		b.arrives(t, before, b.sink.Count()-before+step)
-		if b.sink.Count()-before > b.people*9/10 {
-			break
-		}
 		began := time.Now()
 		paused, err := ask[stateView](t.Context(), b.heed, "campaign", "pause", id)
 		returned := time.Now()
-		if err != nil || paused.State != "paused" {
-			t.Fatalf("%+v, %v", paused, err)
+		if err != nil {
+			if c, wrong := b.status(t.Context(), id); wrong != nil || c.State != "done" {
+				t.Fatal(err, wrong)
+			}
+			break // it was faster
 		}
 		time.Sleep(100 * time.Millisecond) // whatever would still come, comes
 		last := lastEnd(b.sink.Records())
