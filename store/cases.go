@@ -34,6 +34,7 @@ type Case struct {
 	Extended  time.Time // when the person was told that it takes longer
 	LastAsked time.Time // when the person was last asked to confirm
 	Reminded  int
+	Likeness  string // the same for mails with the same words; empty: not to be compared
 }
 
 // Reference is the number under which the person and staff know a case.
@@ -109,9 +110,9 @@ func (t *tx) addCase(ctx context.Context, m Inbound, c Case, ask bool) (int64, e
 	kind := caseKind(m.Request.Kind)
 	clock := t.s.law.Clock(kind, m.Received)
 	_, err = t.exec(ctx, `INSERT INTO privacy_case (id, kind, state, identity, address, email, mailbox, language, received, due, confirm_until,
-		via, opened, first_due, last_asked) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, id, string(kind), string(state),
+		via, opened, first_due, last_asked, likeness) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`, id, string(kind), string(state),
 		string(c.Identity), c.Key, m.Request.From, m.Mailbox, m.Request.Language, m.Received.UnixMicro(), clock.Due.UnixMicro(), until,
-		m.via(), t.now.UnixMicro(), micro(clock.First), asked)
+		m.via(), t.now.UnixMicro(), micro(clock.First), asked, t.s.likeness(m))
 	if err != nil {
 		return 0, fmt.Errorf("opening a case: %w", err)
 	}
@@ -160,13 +161,13 @@ func (s *Store) OpenCase(ctx context.Context, r Report) (id int64, err error) {
 }
 
 const caseColumns = `id, kind, state, identity, address, email, mailbox, language, received, due, confirm_until, ended, outcome,
-	via, opened, assignee, first_due, answered, extended, last_asked, reminded`
+	via, opened, assignee, first_due, answered, extended, last_asked, reminded, likeness`
 
 func scanCase(row scanner) (c Case, err error) {
 	var received, due, opened int64
 	var until, ended, first, answered, extended, asked sql.NullInt64
 	err = row.Scan(&c.ID, &c.Kind, &c.State, &c.Identity, &c.Key, &c.Email, &c.Mailbox, &c.Language, &received, &due, &until, &ended, &c.Outcome,
-		&c.Via, &opened, &c.Assignee, &first, &answered, &extended, &asked, &c.Reminded)
+		&c.Via, &opened, &c.Assignee, &first, &answered, &extended, &asked, &c.Reminded, &c.Likeness)
 	c.Received, c.Due, c.Opened = time.UnixMicro(received).UTC(), time.UnixMicro(due).UTC(), time.UnixMicro(opened).UTC()
 	c.Until, c.Ended, c.FirstDue, c.Answered = fromMicro(until), fromMicro(ended), fromMicro(first), fromMicro(answered)
 	c.Extended, c.LastAsked = fromMicro(extended), fromMicro(asked)

@@ -57,7 +57,7 @@ var coded = []string{
 	"address key state", "person id subject address", "external_id person", "holding person",
 	"ledger address subject evidence hash", "chain hash", "annex seq holder", "barrier seq",
 	"campaign only_to", "delivery campaign address person", "claim campaign address", "retry campaign address",
-	"privacy_case id address", "tray inbound", "inbound id digest address caseno ledger", "correspondence id caseno inbound address holder",
+	"privacy_case id address likeness", "tray inbound", "inbound id digest address caseno ledger", "correspondence id caseno inbound address holder",
 	"mail_text inbound holder", "case_event caseno holder", "erasure caseno seq", "erasure_item caseno",
 	"mail_removal inbound caseno digest", "proof once", "report_link caseno address reader", "address_change old new caseno holder",
 	"address_link old new", "mail_optout seq inbound address", "case_subject caseno address",

@@ -107,15 +107,45 @@ func (c *caseListCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	all = slices.DeleteFunc(all, func(one store.Case) bool { return !c.wants(one) })
+	if !a.json {
+		all = a.sayFloods(all)
+	}
 	for _, one := range all {
-		if !c.wants(one) {
-			continue
-		}
 		if err := a.showCase(one); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sayFloods leaves one case of those whose mails have the same words, and says
+// how many they are: a flood must not hide what else waits.
+func (a *app) sayFloods(all []store.Case) []store.Case {
+	like := map[string]int{}
+	for _, one := range all {
+		like[floodOf(one)]++
+	}
+	told := map[string]bool{}
+	return slices.DeleteFunc(all, func(one store.Case) bool {
+		words := floodOf(one)
+		if words == "" || like[words] < 2 {
+			return false
+		}
+		if !told[words] {
+			a.note("case %d and %d more have the same words: heed case show %d, then heed case resolve %d --alike ends them all", one.ID, like[words]-1, one.ID, one.ID)
+		}
+		seen := told[words]
+		told[words] = true
+		return seen
+	})
+}
+
+func floodOf(one store.Case) string {
+	if one.Kind != consent.CaseReview || !one.Ended.IsZero() {
+		return ""
+	}
+	return one.Likeness
 }
 
 func endedStates() []string { return []string{string(consent.CaseDone), string(consent.CaseRefused)} }

@@ -247,6 +247,7 @@ type caseResolveCommand struct {
 	Outcome string `help:"What was done, or why it is refused; the person reads it." placeholder:"TEXT"`
 	Refused bool   `help:"The request is refused; say why in --outcome."`
 	Quiet   bool   `help:"The person was told otherwise: write no letter."`
+	Alike   bool   `help:"End all open cases whose mails have the same words, without a letter."`
 	byFlag
 	output
 }
@@ -274,6 +275,9 @@ func (c *caseResolveCommand) Run(a *app) error {
 		return err
 	}
 	r.By = by
+	if c.Alike {
+		return a.resolveAlike(s, id, r)
+	}
 	told, err := s.Resolve(a.ctx, id, r)
 	if err != nil {
 		return err
@@ -293,6 +297,25 @@ func (c *caseResolveCommand) Run(a *app) error {
 		return a.line(resolvedView{viewCase(one), told})
 	}
 	return a.showCase(one)
+}
+
+// resolveAlike ends a flood. Nobody is written to: those addresses are
+// forged, or all get the same answer from a person who looks at each.
+func (a *app) resolveAlike(s *store.Store, id int64, r store.Resolution) error {
+	all, err := s.Alike(a.ctx, id)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		return hinted(fmt.Errorf("case %d is not one that only a person can understand, or has too few words to compare", id), "end it without --alike")
+	}
+	r.Quiet = true
+	for i, one := range all {
+		if _, err := s.Resolve(a.ctx, one, r); err != nil {
+			return fmt.Errorf("%d of %d cases are ended: %w", i, len(all), err)
+		}
+	}
+	return a.show(map[string]int{"resolved": len(all)}, func() { a.say("%d cases with the same words are ended", len(all)) })
 }
 
 func (c *caseResolveCommand) resolution() (store.Resolution, error) {

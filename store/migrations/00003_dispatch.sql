@@ -31,7 +31,12 @@ CREATE TABLE pace_clear (
     at   BIGINT NOT NULL
 );
 
+-- Mails with the same words make one line on the desk. likeness is a keyed hash
+-- of the words of the mail that opened a case which a person must look at.
+ALTER TABLE privacy_case ADD COLUMN likeness TEXT NOT NULL DEFAULT '';
+
 -- +goose Down
+ALTER TABLE privacy_case DROP COLUMN likeness;
 DROP TABLE pace_clear;
 DROP TABLE pace_note;
 DROP TABLE warm_up;
