@@ -58,7 +58,9 @@ func (s *Store) Waiting(ctx context.Context, j Job) (n int, err error) {
 // Skip ends a message that cannot be made, without a claim.
 func (s *Store) Skip(ctx context.Context, ask Ask, reason consent.Reason) error {
 	return s.inTx(ctx, "skipping a message", func(t *tx) error {
-		return t.writeVerdicts(ctx, nil, []any{ask.Campaign, ask.Address.String(), string(reason)})
+		skip := skipping(t, []any{ask.Campaign, ask.Address.String(), string(reason)})
+		_, err := t.exec(ctx, skip.text, skip.args...)
+		return err
 	})
 }
 

@@ -85,7 +85,7 @@ func (t *tx) sweepOrphans(ctx context.Context, swept *Swept) error {
 		return fmt.Errorf("marking the uncertain: %w", err)
 	}
 	swept.Uncertain = int(n)
-	if err := t.retryAlerts(ctx); err != nil {
+	if _, err := t.exec(ctx, retryAlerts.text, retryAlerts.args...); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, `DELETE FROM claim WHERE `+orphanClaims); err != nil {

@@ -8,6 +8,22 @@ import (
 	"heed/consent"
 )
 
+// group is claims and results that share one commit.
+type group struct {
+	worker  string
+	asks    []pending
+	results []Result
+
+	locked map[consent.Key]bool // address keys that nobody else has
+	closed map[int64]int64      // claims whose result this is: when each was begun, by token
+	found  map[Ask]candidate
+
+	verdicts []Verdict
+	skips    []any
+	claims   []any
+	outcomes
+}
+
 // claimGroup records results and decides claims in one transaction.
 //
 // The order matters. A statement of its own locks the address keys; only later
@@ -17,111 +33,166 @@ import (
 // is read here, or this claim is committed first and the opt-out's
 // acknowledgement waits for it.
 func (s *Store) claimGroup(ctx context.Context, worker string, asks []pending, results []Result) ([]Verdict, error) {
-	var verdicts []Verdict
+	g := newGroup(worker, asks, results)
+	if s.lines != nil {
+		err := s.claimPiped(ctx, g)
+		return g.verdicts, err
+	}
 	err := s.inTx(ctx, "claiming", func(t *tx) error {
-		verdicts = make([]Verdict, len(asks))
-		if err := t.finish(ctx, results); err != nil {
-			return err
-		}
-		if len(asks) == 0 {
-			return nil
-		}
-		locked, err := t.lockForClaims(ctx, asks)
-		if err != nil {
-			return err
-		}
-		return t.decideClaims(ctx, worker, asks, locked, verdicts)
+		g = newGroup(worker, asks, results) // anew with each try
+		return g.inOrder(ctx, t)
 	})
-	return verdicts, err
+	return g.verdicts, err
 }
 
-// lockForClaims holds off whoever pauses a campaign, and locks the address
-// keys that nobody else has; the others are tried again later.
-func (t *tx) lockForClaims(ctx context.Context, asks []pending) (map[consent.Key]bool, error) {
-	locked := make(map[consent.Key]bool, len(asks))
-	if t.s.d.sqlite() { // one writer: this transaction is alone
-		for _, one := range asks {
-			locked[one.Address] = true
-		}
-		return locked, nil
-	}
-	var campaigns []int64
-	for _, one := range asks {
-		campaigns = append(campaigns, one.Campaign)
-	}
-	slices.Sort(campaigns)
-	for _, id := range slices.Compact(campaigns) {
-		if _, err := t.exec(ctx, t.s.d.shareCampaign, id); err != nil {
-			return nil, fmt.Errorf("sharing a campaign: %w", err)
+func newGroup(worker string, asks []pending, results []Result) *group {
+	return &group{worker: worker, asks: asks, results: results, locked: map[consent.Key]bool{}, closed: map[int64]int64{},
+		found: make(map[Ask]candidate, len(asks)), verdicts: make([]Verdict, len(asks))}
+}
+
+// inOrder is a group on SQLite, whose one writer needs no locks.
+func (g *group) inOrder(ctx context.Context, t *tx) error {
+	if len(g.results) > 0 {
+		text, args := g.closing(t)
+		if err := t.rows(ctx, text, args, g.readClosed); err != nil {
+			return fmt.Errorf("closing claims: %w", err)
 		}
 	}
-	found, err := t.QueryContext(ctx, `SELECT key FROM address WHERE key IN (`+list(len(asks), 1)+`) ORDER BY key`+t.s.d.skipLocked, askArgs(asks)...)
+	if len(g.asks) > 0 {
+		text, args := g.asking(t)
+		if err := t.rows(ctx, text, args, g.readCandidates); err != nil {
+			return fmt.Errorf("reading what the decision needs: %w", err)
+		}
+	}
+	for _, one := range g.asks {
+		g.locked[one.Address] = true
+	}
+	g.decide(t)
+	for _, one := range g.writing(t) {
+		if _, err := t.exec(ctx, one.text, one.args...); err != nil {
+			return fmt.Errorf("%s: %w", one.what, err)
+		}
+	}
+	return nil
+}
+
+// scanned is what both engines give as the answer to a query.
+type scanned interface {
+	Next() bool
+	Scan(to ...any) error
+	Err() error
+}
+
+// rows reads a query whole.
+func (t *tx) rows(ctx context.Context, text string, args []any, read func(scanned) error) error {
+	found, err := t.QueryContext(ctx, text, args...)
 	if err != nil {
-		return nil, fmt.Errorf("locking address keys: %w", err)
+		return err
 	}
 	defer found.Close()
-	for found.Next() {
-		var text string
-		if err := found.Scan(&text); err != nil {
-			return nil, err
-		}
-		key, err := consent.ParseKey(text)
-		if err != nil {
-			return nil, err
-		}
-		locked[key] = true
-	}
-	return locked, found.Err()
+	return read(found)
 }
 
-func askArgs(asks []pending) []any {
-	args := make([]any, len(asks))
-	for i, one := range asks {
-		args[i] = one.Address.String()
+// statement is one that writes what was decided.
+type statement struct {
+	what, text string
+	args       []any
+}
+
+// campaigns are those of a group, each once.
+func (g *group) campaigns() []int64 {
+	all := make([]int64, 0, len(g.asks))
+	for _, one := range g.asks {
+		all = append(all, one.Campaign)
 	}
-	return args
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // candidate is what the decision needs of one delivery.
 type candidate struct {
 	state, campaignState, class string
 	topic, service, received    int
-	claimed, holds, known       bool
+	token                       int64 // of an open claim
+	holds, known                bool
 	person                      consent.State
 }
 
-func (t *tx) decideClaims(ctx context.Context, worker string, asks []pending, locked map[consent.Key]bool, verdicts []Verdict) error {
-	candidates, err := t.candidates(ctx, asks)
-	if err != nil {
-		return err
+func (g *group) asking(t *tx) (string, []any) {
+	asked := make([]any, 0, 2*len(g.asks))
+	for _, one := range g.asks {
+		asked = append(asked, one.Campaign, one.Address.String())
 	}
-	var claims, skips []any
-	for i, one := range asks {
-		c, found := candidates[one.Ask]
+	table, args := t.s.d.given(asked, 2, "BIGINT", "TEXT")
+	return `SELECT d.campaign, d.address, d.state, c.state, c.class, COALESCE(c.topic, 0), COALESCE(c.service, 0),
+		COALESCE(k.token, 0), p.id IS NOT NULL, a.state,
+		CASE WHEN c.service IS NULL THEN 1 ELSE (SELECT count(*) FROM holding h WHERE h.service = c.service AND h.person = p.id) END,
+		CASE WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
+			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $1) END
+		FROM ` + table + `
+		JOIN delivery d ON d.campaign = v.column1 AND d.address = v.column2
+		JOIN campaign c ON c.id = d.campaign JOIN address a ON a.key = d.address
+		LEFT JOIN person p ON p.address = d.address
+		LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address`, append([]any{t.now.Add(-AlertWindow).UnixMicro()}, args...)
+}
+
+func (g *group) readCandidates(found scanned) error {
+	for found.Next() {
+		var ask Ask
+		var c candidate
+		var key, state string
+		var holds int
+		err := found.Scan(&ask.Campaign, &key, &c.state, &c.campaignState, &c.class, &c.topic, &c.service,
+			&c.token, &c.known, &state, &holds, &c.received)
+		if err != nil {
+			return err
+		}
+		if ask.Address, err = consent.ParseKey(key); err != nil {
+			return err
+		}
+		if c.person, err = consent.DecodeState(state); err != nil {
+			return err
+		}
+		c.holds = holds > 0
+		g.found[ask] = c
+	}
+	return found.Err()
+}
+
+// decide settles results first, and then who may be sent to.
+func (g *group) decide(t *tx) {
+	g.settle(t, g.results, g.closed)
+	busy := map[consent.Key]bool{}
+	for _, r := range g.results {
+		busy[r.Address] = busy[r.Address] || r.Outcome != GivenBack
+	}
+	for i, one := range g.asks {
+		c, found := g.found[one.Ask]
 		switch {
 		case !found:
-			verdicts[i].Later = "gone"
-		case !locked[one.Address]:
-			verdicts[i].Later = "locked"
+			g.verdicts[i].Later = "gone"
+		case !g.locked[one.Address], busy[one.Address]: // what was read is older than the result
+			g.verdicts[i].Later = "locked"
 		default:
-			verdicts[i] = t.verdict(c)
+			g.verdicts[i] = t.verdict(c, one.token)
 		}
-		switch v := verdicts[i]; {
-		case v.Granted:
-			claims = append(claims, one.Campaign, one.Address.String(), v.Token, worker, t.now.UnixMicro())
-			c.claimed = true
-			candidates[one.Ask] = c
+		switch v := g.verdicts[i]; {
+		case v.Granted && c.token == 0:
+			g.claims = append(g.claims, one.Campaign, one.Address.String(), v.Token)
+			c.token = v.Token
+			g.found[one.Ask] = c
 		case v.Skipped != "":
-			skips = append(skips, one.Campaign, one.Address.String(), string(v.Skipped))
+			g.skips = append(g.skips, one.Campaign, one.Address.String(), string(v.Skipped))
 		}
 	}
-	return t.writeVerdicts(ctx, claims, skips)
 }
 
 // verdict asks the one function that decides, after the campaign itself.
-func (t *tx) verdict(c candidate) Verdict {
+func (t *tx) verdict(c candidate, token int64) Verdict {
 	switch {
-	case c.claimed, c.state != "waiting":
+	case c.token == token: // a commit whose answer was lost
+		return Verdict{Granted: true, Token: token}
+	case c.token != 0, c.state != "waiting":
 		return Verdict{Later: "gone"}
 	case c.campaignState == "cancelled":
 		return Verdict{Skipped: consent.Cancelled}
@@ -137,66 +208,25 @@ func (t *tx) verdict(c candidate) Verdict {
 	if reason := consent.Decide(who, what, t.s.limits); reason != "" {
 		return Verdict{Skipped: reason}
 	}
-	return Verdict{Granted: true, Token: newToken()}
+	return Verdict{Granted: true, Token: token}
 }
 
-func (t *tx) candidates(ctx context.Context, asks []pending) (map[Ask]candidate, error) {
-	args := make([]any, 0, 2*len(asks)+1)
-	args = append(args, t.now.Add(-AlertWindow).UnixMicro())
-	for _, one := range asks {
-		args = append(args, one.Campaign, one.Address.String())
+// writing gives the statements that record what was decided.
+func (g *group) writing(t *tx) []statement {
+	all := g.outcomes.writing(t)
+	if len(g.claims) > 0 {
+		table, args := t.s.d.given(g.claims, 3, "BIGINT", "TEXT", "BIGINT")
+		all = append(all, statement{"writing claims", `INSERT INTO claim (campaign, address, token, worker, at)
+			SELECT v.column1, v.column2, v.column3, CAST($1 AS TEXT), CAST($2 AS BIGINT) FROM ` + table, append([]any{g.worker, t.now.UnixMicro()}, args...)})
 	}
-	found, err := t.QueryContext(ctx, `SELECT d.campaign, d.address, d.state, c.state, c.class, COALESCE(c.topic, 0), COALESCE(c.service, 0),
-		k.token IS NOT NULL, p.id IS NOT NULL, a.state,
-		CASE WHEN c.service IS NULL THEN 1 ELSE (SELECT count(*) FROM holding h WHERE h.service = c.service AND h.person = p.id) END,
-		CASE WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
-			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $1) END
-		FROM (VALUES `+rows(len(asks), 2, 2, "BIGINT", "TEXT")+`) AS v
-		JOIN delivery d ON d.campaign = v.column1 AND d.address = v.column2
-		JOIN campaign c ON c.id = d.campaign JOIN address a ON a.key = d.address
-		LEFT JOIN person p ON p.address = d.address
-		LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("reading what the decision needs: %w", err)
+	if len(g.skips) > 0 {
+		all = append(all, skipping(t, g.skips))
 	}
-	defer found.Close()
-	all := make(map[Ask]candidate, len(asks))
-	for found.Next() {
-		var ask Ask
-		var c candidate
-		var key, state string
-		var holds int
-		if err := found.Scan(&ask.Campaign, &key, &c.state, &c.campaignState, &c.class, &c.topic, &c.service,
-			&c.claimed, &c.known, &state, &holds, &c.received); err != nil {
-			return nil, err
-		}
-		if ask.Address, err = consent.ParseKey(key); err != nil {
-			return nil, err
-		}
-		if c.person, err = consent.DecodeState(state); err != nil {
-			return nil, err
-		}
-		c.holds = holds > 0
-		all[ask] = c
-	}
-	return all, found.Err()
+	return all
 }
 
-func (t *tx) writeVerdicts(ctx context.Context, claims, skips []any) error {
-	if len(claims) > 0 {
-		if _, err := t.exec(ctx, `INSERT INTO claim (campaign, address, token, worker, at) VALUES `+rows(len(claims)/5, 5, 1), claims...); err != nil {
-			return fmt.Errorf("writing claims: %w", err)
-		}
-	}
-	if len(skips) == 0 {
-		return nil
-	}
-	n := len(skips) / 3
-	_, err := t.exec(ctx, `UPDATE delivery SET state = 'skipped', reason = v.column3, changed = $1 FROM (VALUES `+
-		rows(n, 3, 2, "BIGINT", "TEXT", "TEXT")+`) AS v WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND delivery.state = 'waiting'`,
-		append([]any{t.now.UnixMicro()}, skips...)...)
-	if err != nil {
-		return fmt.Errorf("writing who is skipped: %w", err)
-	}
-	return nil
+func skipping(t *tx, skips []any) statement {
+	table, args := t.s.d.given(skips, 2, "BIGINT", "TEXT", "TEXT")
+	return statement{"writing who is skipped", `UPDATE delivery SET state = 'skipped', reason = v.column3, changed = $1 FROM ` + table + `
+		WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND delivery.state = 'waiting'`, append([]any{t.now.UnixMicro()}, args...)}
 }

@@ -75,6 +75,7 @@ type Desk struct {
 
 type pending struct {
 	Ask
+	token  int64
 	answer chan<- answer
 }
 
@@ -103,7 +104,7 @@ func (d *Desk) Claim(ctx context.Context, ask Ask) (Verdict, error) {
 		d.mu.Unlock()
 		return Verdict{}, ErrClosed
 	}
-	d.asks = append(d.asks, pending{ask, reply})
+	d.asks = append(d.asks, pending{ask, newToken(), reply})
 	d.mu.Unlock()
 	d.nudge()
 	// Not cut short by ctx: the claim may be written at any moment, and then

@@ -28,18 +28,20 @@ type dialect struct {
 	// its campaign, and whoever stops the campaign takes it exclusively once,
 	// so that no claim that read the old state is still uncommitted. Waiters on
 	// advisory locks queue fairly. SQLite has one writer and needs neither.
-	shareCampaign string
-	awaitCampaign string
+	shareCampaigns string
+	awaitCampaign  string
 }
 
 var (
 	postgres = dialect{
 		name: "postgres", forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED",
-		shareCampaign: "SELECT pg_advisory_xact_lock_shared($1)",
-		awaitCampaign: "SELECT pg_advisory_xact_lock($1)",
+		shareCampaigns: "SELECT pg_advisory_xact_lock_shared(one) FROM unnest($1::bigint[]) AS one",
+		awaitCampaign:  "SELECT pg_advisory_xact_lock($1)",
 	}
 	sqliteDialect = dialect{name: "sqlite3"}
 )
+
+var errPostgresURL = errors.New("DATABASE_URL cannot be read as postgres://user@host/name")
 
 // open gives a pool for writers and one for readers; on PostgreSQL they are the
 // same. SQLite takes one writer: a pool of one connection queues writers in
@@ -49,7 +51,7 @@ func open(rawURL string) (write, read *sql.DB, d dialect, err error) {
 	case strings.HasPrefix(rawURL, "postgres://"), strings.HasPrefix(rawURL, "postgresql://"):
 		db, err := sql.Open("pgx", rawURL)
 		if err != nil {
-			return nil, nil, d, errors.New("DATABASE_URL cannot be read as postgres://user@host/name")
+			return nil, nil, d, errPostgresURL
 		}
 		db.SetMaxOpenConns(24)
 		db.SetMaxIdleConns(24)
@@ -143,6 +145,35 @@ func (d dialect) text(query string) string {
 		plain.WriteByte('?')
 		rest = rest[digits:]
 	}
+}
+
+// given writes rows of values as the table v of a query, with the placeholders
+// from first on. PostgreSQL takes a column at a time, so that the text is the
+// same for any number of rows and is planned once.
+func (d dialect) given(values []any, first int, types ...string) (table string, args []any) {
+	if d.sqlite() {
+		return `(VALUES ` + rows(len(values)/len(types), len(types), first) + `) AS v`, values
+	}
+	var arrays, names []string
+	for i, kind := range types {
+		arrays = append(arrays, fmt.Sprintf("$%d::%s[]", first+i, kind))
+		names = append(names, fmt.Sprintf("column%d", i+1))
+		if kind == "TEXT" {
+			args = append(args, every[string](values[i:], len(types)))
+		} else {
+			args = append(args, every[int64](values[i:], len(types)))
+		}
+	}
+	return `unnest(` + strings.Join(arrays, ", ") + `) AS v(` + strings.Join(names, ", ") + `)`, args
+}
+
+// every gives each nth value.
+func every[T any](values []any, n int) []T {
+	all := make([]T, 0, len(values)/n+1)
+	for i := 0; i < len(values); i += n {
+		all = append(all, values[i].(T))
+	}
+	return all
 }
 
 func (d dialect) sqlite() bool { return d.name == sqliteDialect.name }

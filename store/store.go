@@ -49,6 +49,7 @@ type Options struct {
 type Store struct {
 	write, read *sql.DB
 	d           dialect
+	lines       *claimLines // nil on SQLite
 	keys        Keys
 	journal     *journal // nil: none is kept
 	replayed    int
@@ -82,6 +83,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if d.sqlite() {
 		s.prepared = &prepared{ready: map[string]*sql.Stmt{}}
+	} else if s.lines, err = openLines(o.URL); err != nil {
+		return nil, err
 	}
 	if err := s.prepare(ctx, o); err != nil {
 		s.Close()
@@ -126,6 +129,9 @@ func (s *Store) Close() error {
 	if s.journal != nil && !s.closed.Swap(true) {
 		s.settleJournal()
 		s.journal.close()
+	}
+	if s.lines != nil {
+		s.lines.close()
 	}
 	s.keys.close()
 	if s.serving != nil {
