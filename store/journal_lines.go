@@ -211,10 +211,12 @@ func (t *tx) recorded(ctx context.Context, l line) bool {
 }
 
 // verifyJournal: every no and every erasure of the journal is in the ledger,
-// and what is owed to the journal is not owed for long.
+// what is owed to the journal is not owed for long, and no campaign goes on that
+// a restore has put on hold.
 func (t *tx) verifyJournal(ctx context.Context, v *Invariant) error {
-	if t.s.journal == nil {
-		return nil
+	err := t.verifyBy(ctx, v, `SELECT count(*) FROM campaign WHERE held <> ''`, `SELECT 'campaign ' || id FROM campaign WHERE held <> '' AND state = 'sending'`)
+	if err != nil || t.s.journal == nil {
+		return err
 	}
 	owed, err := t.texts(ctx, `SELECT CASE WHEN since < $1 THEN line ELSE '' END FROM journal_owed ORDER BY seq`, t.now.Add(-owedFor).UnixMicro())
 	if err != nil {

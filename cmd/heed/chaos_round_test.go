@@ -202,6 +202,7 @@ func (r *chaosRound) play(t *testing.T) {
 	links := r.greeted(ctx, t)
 	r.id = r.story.starts(ctx, t, newsFile(r.site.url, r.plan.rate))
 	var leaving sync.WaitGroup
+	offered := r.leaveWhenOffered(ctx, t, r.someLeavers(links))
 	leaving.Go(func() { r.leave(ctx, t, links) })
 	for _, f := range r.plan.faults {
 		r.reaches(ctx, f.at)
@@ -214,6 +215,7 @@ func (r *chaosRound) play(t *testing.T) {
 	leaving.Wait()
 	left := time.Now()
 	r.over(ctx, t)
+	offered()
 	t.Logf("over %s after the last fault and opt-out", time.Since(left).Round(time.Millisecond))
 }
 
@@ -238,23 +240,56 @@ func (r *chaosRound) greeted(ctx context.Context, t *testing.T) map[string]strin
 	return links
 }
 
-// leave lets people opt out one after the other all along the campaign.
+// someLeavers takes every second one away: they leave at the very moment at
+// which their message is offered to the relay.
+func (r *chaosRound) someLeavers(links map[string]string) map[string]string {
+	taken := map[string]string{}
+	for i, p := range r.people {
+		if link, found := links[p.email]; found && r.relay == nil && i%(2*(r.plan.people/r.plan.leavers)) == 0 {
+			taken[p.email] = link
+			delete(links, p.email)
+		}
+	}
+	return taken
+}
+
+// leaveWhenOffered lets people opt out at the moment at which a message to them
+// is offered. What it gives waits until all who were have left.
+func (r *chaosRound) leaveWhenOffered(ctx context.Context, t *testing.T, links map[string]string) (allLeft func()) {
+	var leaving sync.WaitGroup
+	r.offers(func(to string) {
+		link := links[to]
+		if link == "" {
+			return
+		}
+		delete(links, to)
+		leaving.Go(func() { r.optsOut(ctx, t, to, link) })
+	})
+	return func() { r.offers(nil); leaving.Wait() }
+}
+
+// optsOut lets one person leave.
+func (r *chaosRound) optsOut(ctx context.Context, t *testing.T, who, link string) {
+	a, err := optOut(ctx, link, who)
+	if err != nil {
+		t.Errorf("an opt-out: %v", err)
+		return
+	}
+	r.acknowledged(a)
+}
+
+// leave lets the others opt out one after the other all along the campaign.
 func (r *chaosRound) leave(ctx context.Context, t *testing.T, links map[string]string) {
 	chance := rand.New(rand.NewPCG(r.plan.seed, 2))
 	turn := 0
 	for _, p := range r.people {
 		link, left := links[p.email]
-		if !left || turn == r.plan.leavers {
+		if !left {
 			continue
 		}
 		turn++
-		r.reaches(ctx, (float64(turn)-0.2-0.8*chance.Float64())/float64(r.plan.leavers))
-		a, err := optOut(ctx, link, p.email)
-		if err != nil {
-			t.Errorf("an opt-out: %v", err)
-			return
-		}
-		r.acknowledged(a)
+		r.reaches(ctx, (float64(turn)-0.2-0.8*chance.Float64())/float64(len(links)))
+		r.optsOut(ctx, t, p.email, link)
 	}
 }
 
