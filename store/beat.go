@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -54,7 +55,7 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 		return Swept{}, err
 	}
 	orphans := 0
-	if err := s.read.QueryRowContext(ctx, orphanCount).Scan(&orphans); err != nil {
+	if err := s.read.QueryRowContext(ctx, orphanCount, s.now().Add(-claimLife).UnixMicro()).Scan(&orphans); err != nil {
 		return Swept{}, fmt.Errorf("looking for orphans: %w", err)
 	}
 	if len(dead) == 0 && orphans == 0 {
@@ -72,27 +73,60 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	return swept, err
 }
 
+// claimLife is longer than any relay is waited for. A claim that is older was
+// forgotten by its worker, though it lives: the answer to a commit was lost.
+const claimLife = 15 * time.Minute
+
 const (
 	orphanJobs   = `state = 'running' AND worker NOT IN (SELECT id FROM worker)`
-	orphanClaims = `worker NOT IN (SELECT id FROM worker)`
+	orphanClaims = `(worker NOT IN (SELECT id FROM worker) OR at < $1)`
 	orphanCount  = `SELECT (SELECT count(*) FROM job WHERE ` + orphanJobs + `) + (SELECT count(*) FROM claim WHERE ` + orphanClaims + `)`
 )
 
+// sweepOrphans takes the claims away first and marks exactly those: a worker
+// that was only asleep may make a new one at any moment.
 func (t *tx) sweepOrphans(ctx context.Context, swept *Swept) error {
-	n, err := t.exec(ctx, `UPDATE delivery SET state = 'uncertain', token = k.token, claimed = k.at, end_at = k.at, attempts = attempts + 1, changed = $1
-		FROM claim k WHERE k.campaign = delivery.campaign AND k.address = delivery.address AND k.`+orphanClaims, t.now.UnixMicro())
+	found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE `+orphanClaims+` RETURNING campaign, address, token, at`, t.now.Add(-claimLife).UnixMicro())
 	if err != nil {
-		return fmt.Errorf("marking the uncertain: %w", err)
+		return fmt.Errorf("taking back claims: %w", err)
 	}
-	swept.Uncertain = int(n)
+	claims, err := gather(found, scanClaim)
+	if err != nil {
+		return fmt.Errorf("taking back claims: %w", err)
+	}
+	for part := range slices.Chunk(claims, 200) {
+		if err := t.markUncertain(ctx, part); err != nil {
+			return fmt.Errorf("marking the uncertain: %w", err)
+		}
+	}
+	swept.Uncertain = len(claims)
 	if _, err := t.exec(ctx, retryAlerts.text, retryAlerts.args...); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, `DELETE FROM claim WHERE `+orphanClaims); err != nil {
-		return err
-	}
-	n, err = t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, worker = '', changed = $1 WHERE `+orphanJobs, t.now.UnixMicro())
+	n, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, worker = '', changed = $1 WHERE `+orphanJobs, t.now.UnixMicro())
 	swept.Jobs = int(n)
+	return err
+}
+
+// openClaim is a claim without a result.
+type openClaim struct {
+	campaign  int64
+	address   string
+	token, at int64
+}
+
+func scanClaim(row scanner) (c openClaim, err error) {
+	err = row.Scan(&c.campaign, &c.address, &c.token, &c.at)
+	return c, err
+}
+
+func (t *tx) markUncertain(ctx context.Context, claims []openClaim) error {
+	args := []any{t.now.UnixMicro()}
+	for _, c := range claims {
+		args = append(args, c.campaign, c.address, c.token, c.at)
+	}
+	_, err := t.exec(ctx, `UPDATE delivery SET state = 'uncertain', token = v.column3, claimed = v.column4, end_at = v.column4, attempts = attempts + 1, changed = $1
+		FROM (VALUES `+rows(len(claims), 4, 2, "BIGINT", "TEXT", "BIGINT", "BIGINT")+`) AS v WHERE delivery.campaign = v.column1 AND delivery.address = v.column2`, args...)
 	return err
 }
 

@@ -203,6 +203,8 @@ func (d *Desk) commit(asks []pending, results []Result) {
 		verdicts, err := d.s.claimGroup(ctx, d.worker, []pending{one}, nil)
 		if err != nil {
 			one.answer <- answer{err: err}
+			// It may be written all the same: the answer to a commit can be lost.
+			results = append(results, Result{Ask: one.Ask, Token: one.token, Outcome: GivenBack})
 			continue
 		}
 		one.answer <- answer{Verdict: verdicts[0]}

@@ -49,7 +49,8 @@ func (t *tx) verifyOutcomes(ctx context.Context, v *Invariant) error {
 func (t *tx) verifyCarried(ctx context.Context, v *Invariant) error {
 	return t.verifyBy(ctx, v, `SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM claim)`,
 		`SELECT 'job ' || id FROM job WHERE `+orphanJobs+` AND changed < $1
-		UNION ALL SELECT campaign || '/' || address FROM claim WHERE `+orphanClaims+` AND at < $1`, t.now.Add(-6*Silence).UnixMicro())
+		UNION ALL SELECT campaign || '/' || address FROM claim WHERE (worker NOT IN (SELECT id FROM worker) AND at < $1) OR at < $2`,
+		t.now.Add(-6*Silence).UnixMicro(), t.now.Add(-claimLife-6*Silence).UnixMicro())
 }
 
 // verifyAlerts: an alert is tried until its fate is known, or twice was not.

@@ -1,0 +1,131 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"heed/store"
+	"heed/store/storetest"
+)
+
+// TestLostAnswerToACommit: the line to PostgreSQL is cut when it says that the
+// claim is written, and stays away until the worker gives the message back. The
+// claim is known all the same: it is taken back, and somebody else may send.
+func TestLostAnswerToACommit(t *testing.T) {
+	for name, stays := range map[string]bool{"back at once": false, "away": true} {
+		t.Run(name, func(t *testing.T) { lostAnswer(t, stays) })
+	}
+}
+
+func lostAnswer(t *testing.T, stays bool) {
+	ctx := context.Background()
+	url := storetest.QuickPostgres(t)
+	line, near := storetest.LineTo(t, url)
+	keys := t.TempDir()
+	s := opened(t, store.Options{URL: url, Keys: keys})
+	people(t, s, 1)
+	id := campaign(t, s)
+	far := opened(t, store.Options{URL: near, Keys: keys})
+	must(t, s.Register(ctx, "w1", "worker", 1))
+	d := far.NewDesk("w1", func(error) {
+		if !stays {
+			line.Mend()
+		}
+	})
+	defer d.Close()
+	line.Answers(func(answer []byte) bool { return !bytes.Contains(answer, []byte("COMMIT\x00")) })
+	ask := store.Ask{Campaign: id, Address: keyOf(t, s, "p0@example.com")}
+	v, err := d.Claim(ctx, ask)
+	if a, failed := s.Account(ctx, id); failed != nil || a.InFlight != 1 {
+		t.Fatalf("the claim was not written: %+v, %v", a, failed)
+	}
+	if !stays {
+		must(t, err)
+		if !v.Granted {
+			t.Fatalf("the claim is %+v", v)
+		}
+		return
+	}
+	if err == nil {
+		t.Fatalf("without a database the claim is %+v", v)
+	}
+	line.Mend()
+	must(t, d.Flush(ctx))
+	other := desk(t, s, "w2")
+	for deadline := time.Now().Add(20 * time.Second); !v.Granted && time.Now().Before(deadline); {
+		v, err = other.Claim(ctx, ask)
+		must(t, err)
+	}
+	if !v.Granted {
+		t.Errorf("the forgotten claim stands in the way: %+v", v)
+	}
+	clean(t, s)
+}
+
+// TestSweepForgetsNoClaim: a worker that was taken for dead goes on claiming
+// while it is swept up after. Each message that it may send it sends alone, and
+// its result counts.
+func TestSweepForgetsNoClaim(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		const n, hands = 600, 6
+		all := people(t, s, n)
+		id := campaign(t, s)
+		must(t, s.Register(ctx, "asleep", "worker", 1))
+		d := s.NewDesk("asleep", func(err error) { t.Error(err) })
+		defer d.Close()
+		must(t, s.Unregister(ctx, "asleep")) // what the sweep does with it
+		ended := make(chan struct{})
+		var sweeping, sending sync.WaitGroup
+		for range 2 {
+			sweeping.Go(func() {
+				for {
+					select {
+					case <-ended:
+						return
+					default:
+						if _, err := s.Sweep(ctx); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			})
+		}
+		var mu sync.Mutex
+		granted := map[store.Ask]int{}
+		for hand := range hands {
+			sending.Go(func() {
+				for i := hand; i < 2*n; i += hands { // everybody twice
+					ask := store.Ask{Campaign: id, Address: keyOf(t, s, all[i%n].Email)}
+					v, err := d.Claim(ctx, ask)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if v.Granted {
+						mu.Lock()
+						granted[ask]++
+						mu.Unlock()
+						d.Finish(store.Result{Ask: ask, Token: v.Token, Outcome: store.Accepted, Code: 250, EndAt: time.Now()})
+					}
+				}
+			})
+		}
+		sending.Wait()
+		must(t, d.Flush(ctx))
+		close(ended)
+		sweeping.Wait()
+		for ask, times := range granted {
+			if times > 1 {
+				t.Errorf("%s was granted %d times", ask.Address, times)
+			}
+		}
+		if a, err := s.Account(ctx, id); err != nil || a.Accepted != n || len(granted) != n {
+			t.Errorf("%d were sent to, the account says %+v, %v", len(granted), a, err)
+		}
+		clean(t, s)
+	})
+}
