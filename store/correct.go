@@ -65,6 +65,9 @@ func (t *tx) correct(ctx context.Context, key consent.Key, d Decision, c Correct
 	if err != nil {
 		return nil, fmt.Errorf("correcting a person: %w", err)
 	}
+	if err := t.reshape(ctx, key.String()); err != nil {
+		return nil, err
+	}
 	if err := t.note(ctx, d.Case, "corrected", d.By, key.String(), map[string]any{"changes": changes}); err != nil {
 		return nil, err
 	}

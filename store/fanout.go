@@ -110,16 +110,17 @@ func sieve(c Campaign, p Person) consent.Reason {
 // alert the holders of its service, or the one address that it is for.
 func (t *tx) members(ctx context.Context, c Campaign, cursor, bound int64, limit int) ([]Person, error) {
 	query := `SELECT ` + personColumns + ` FROM person p JOIN address a ON a.key = p.address WHERE p.id > $1 AND p.id <= $2`
-	args := []any{cursor, bound}
-	if c.Service != 0 {
-		query += ` AND EXISTS (SELECT 1 FROM holding h WHERE h.person = p.id AND h.service = $3)`
-		args = append(args, c.Service)
+	args, order := []any{cursor, bound}, "p.id"
+	if c.Service != 0 { // from the holders, who are few among all people
+		query = `SELECT ` + personColumns + ` FROM holding h JOIN person p ON p.id = h.person JOIN address a ON a.key = p.address
+			WHERE h.person > $1 AND h.person <= $2 AND h.service = $3`
+		args, order = append(args, c.Service), "h.person"
 	}
 	if c.OnlyTo != "" {
 		args = append(args, c.OnlyTo)
 		query += fmt.Sprintf(` AND p.address = $%d`, len(args))
 	}
-	query += fmt.Sprintf(` ORDER BY p.id LIMIT %d`, limit)
+	query += fmt.Sprintf(` ORDER BY %s LIMIT %d`, order, limit)
 	found, err := t.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audience: %w", err)

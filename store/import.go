@@ -142,11 +142,15 @@ func (t *tx) addPeople(ctx context.Context, fresh []incoming, held map[consent.K
 	if err != nil {
 		return err
 	}
+	shapes, err := t.shapesOf(ctx, fresh)
+	if err != nil {
+		return err
+	}
 	var people, holdings, ids []any
 	now := t.now.UnixMicro()
-	for _, one := range fresh {
+	for i, one := range fresh {
 		people = append(people, id, held[one.key].subject, one.key.String(), one.Email, one.FirstName, one.LastName, one.Company,
-			one.Language, one.TimeZone, attrText(one.Attrs), now, now)
+			one.Language, one.TimeZone, attrText(one.Attrs), shapes[i], now, now)
 		for _, service := range one.services {
 			holdings = append(holdings, service, id)
 		}
@@ -155,8 +159,8 @@ func (t *tx) addPeople(ctx context.Context, fresh []incoming, held map[consent.K
 		}
 		id++
 	}
-	if _, err := t.exec(ctx, `INSERT INTO person (id, subject, address, email, first_name, last_name, company, language, time_zone, attrs, created, updated)
-		VALUES `+rows(len(fresh), 12, 1), people...); err != nil {
+	if _, err := t.exec(ctx, `INSERT INTO person (id, subject, address, email, first_name, last_name, company, language, time_zone, attrs, shape, created, updated)
+		VALUES `+rows(len(fresh), 13, 1), people...); err != nil {
 		return fmt.Errorf("storing people: %w", err)
 	}
 	_, err = t.linkPeople(ctx, holdings, ids)
@@ -201,6 +205,11 @@ func (t *tx) update(ctx context.Context, one incoming) (change, error) {
 		one.key.String(), one.FirstName, one.LastName, one.Company, one.Language, one.TimeZone, attrText(one.Attrs), t.now.UnixMicro())
 	if err != nil {
 		return unchanged, err
+	}
+	if result > 0 {
+		if err := t.reshape(ctx, one.key.String()); err != nil {
+			return unchanged, err
+		}
 	}
 	linked, err := t.linkKnown(ctx, one)
 	if err != nil || result == 0 && !linked {

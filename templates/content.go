@@ -146,6 +146,12 @@ func (c *Content) Subject(p Person) (string, error) {
 // Dynamic says whether the content has conditions, loops or other filters, so that only Full can render it.
 func (c *Content) Dynamic() bool { return c.html.template != nil }
 
+// Plain says whether the content, its subject too, asks for values and nothing else, so that whether one is missing
+// depends on nothing but which are known.
+func (c *Content) Plain() bool {
+	return c.subject.template == nil && c.text.template == nil && c.html.template == nil
+}
+
 // Values returns the values of one person's fields, escaped for their places: text[i] goes where a segment of Text has
 // Field i, html[i] likewise. The error is an ErrMissing where a value is unknown and has no default.
 func (c *Content) Values(p Person, l Links) (text, html []string, err error) {

@@ -133,6 +133,9 @@ func personOf(p store.Person, lists store.Lists) templates.Person {
 // fit refuses what a check finds wrong. With skip, people for whom a value is
 // missing are left out instead, and counted as unrenderable.
 func (a *app) fit(s *store.Store, campaign store.Campaign, skip bool) error {
+	if fits, err := a.fitsEverybody(s, campaign); err != nil || fits {
+		return err
+	}
 	v, err := a.inspect(s, campaign)
 	if err != nil || v.OK {
 		return err
@@ -142,6 +145,45 @@ func (a *app) fit(s *store.Store, campaign store.Campaign, skip bool) error {
 		return nil
 	}
 	return misfit(v)
+}
+
+// fitsEverybody tells whether nothing speaks against a campaign whoever stored is
+// in its audience: all that it asks for is known of everybody. It spares the look
+// at each person, which takes long where they are many; false says nothing.
+func (a *app) fitsEverybody(s *store.Store, campaign store.Campaign) (bool, error) {
+	conf, err := a.config()
+	if err != nil || conf.canSend() != nil {
+		return false, err
+	}
+	c, err := a.compile(s, campaign)
+	if err != nil || !c.words.Plain() {
+		return false, nil // the look at each person tells why
+	}
+	shapes, whole, err := s.Shapes(a.ctx)
+	if err != nil || !whole {
+		return false, err
+	}
+	missing := c.words.Check(func(yield func(templates.Person) bool) {
+		for _, fields := range shapes {
+			yield(known(fields)) // checking takes everybody
+		}
+	})
+	return len(missing) == 0, nil
+}
+
+// known is a person of whom just these fields are known.
+func known(fields []string) templates.Person {
+	p := templates.Person{Email: "x", Attr: map[string]string{}}
+	places := map[string]*string{"first_name": &p.FirstName, "last_name": &p.LastName, "company": &p.Company,
+		"language": &p.Language, "time_zone": &p.TimeZone}
+	for _, name := range fields {
+		if field := places[name]; field != nil {
+			*field = "x"
+		} else if attr, is := strings.CutPrefix(name, "attr."); is {
+			p.Attr[attr] = "x"
+		}
+	}
+	return p
 }
 
 func misfit(v checkView) error {

@@ -35,7 +35,20 @@ CREATE TABLE pace_clear (
 -- of the words of the mail that opened a case which a person must look at.
 ALTER TABLE privacy_case ADD COLUMN likeness TEXT NOT NULL DEFAULT '';
 
+-- Which details of somebody are known, not what they are, so that it can be told
+-- without a look at everybody whether a merge field is missing for anybody. 0 is
+-- somebody whose details nobody has looked at yet.
+CREATE TABLE shape (
+    id     BIGINT PRIMARY KEY,
+    fields TEXT NOT NULL UNIQUE
+);
+ALTER TABLE person ADD COLUMN shape BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX person_shape ON person (shape);
+
 -- +goose Down
+DROP INDEX person_shape;
+ALTER TABLE person DROP COLUMN shape;
+DROP TABLE shape;
 ALTER TABLE privacy_case DROP COLUMN likeness;
 DROP TABLE pace_clear;
 DROP TABLE pace_note;
