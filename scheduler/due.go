@@ -11,28 +11,47 @@ import (
 )
 
 // fanOut begins what is due and writes deliveries, a chunk of each campaign in
-// turn, so that a large one does not hold up a small one.
+// turn, so that a large one holds up neither a small one nor a message that is to
+// be tried again.
 func (s *Scheduler) fanOut(ctx context.Context) error {
-	if err := s.Store.StartDue(ctx); err != nil {
-		return err
-	}
 	for ctx.Err() == nil {
-		open, err := s.Store.Unfanned(ctx)
-		if err != nil || len(open) == 0 {
-			break
+		if err := s.Store.StartDue(ctx); err != nil {
+			return err
 		}
-		for _, id := range open {
-			if _, err := s.Store.FanOut(ctx, id); err != nil {
-				return err
-			}
-		}
-	}
-	for {
-		n, err := s.Store.Requeue(ctx)
-		if err != nil || n == 0 {
+		more, err := s.fanSome(ctx)
+		again, failed := s.Store.Requeue(ctx)
+		if err = errors.Join(err, failed); err != nil || !more && again == 0 {
 			return err
 		}
 	}
+	return ctx.Err()
+}
+
+// restful is how many times longer than its last step a fan-out that is far ahead
+// rests: others write too.
+const restful = 4
+
+// fanSome writes a chunk of each campaign that does not rest. more tells that
+// there was one.
+func (s *Scheduler) fanSome(ctx context.Context) (more bool, err error) {
+	open, err := s.Store.Unfanned(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, one := range open {
+		began := s.Now()
+		if one.Ahead && began.Before(s.rest[one.ID]) {
+			continue
+		}
+		more = true
+		done, failed := s.Store.FanOut(ctx, one.ID)
+		err = errors.Join(err, failed)
+		s.rest[one.ID] = s.Now().Add(restful * s.Now().Sub(began))
+		if done {
+			delete(s.rest, one.ID)
+		}
+	}
+	return more, err
 }
 
 // sweep takes back what dead workers held.

@@ -35,6 +35,7 @@ type Scheduler struct {
 	Options
 	client    *asynq.Client
 	inspector *asynq.Inspector
+	rest      map[int64]time.Time // until when a fan-out that is far ahead rests; of fanLoop
 }
 
 // Queues lists the queues in the order in which they are served.
@@ -45,7 +46,7 @@ func New(o Options) *Scheduler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Scheduler{Options: o, client: asynq.NewClientFromRedisClient(o.Redis), inspector: asynq.NewInspectorFromRedisClient(o.Redis)}
+	s := &Scheduler{Options: o, client: asynq.NewClientFromRedisClient(o.Redis), inspector: asynq.NewInspectorFromRedisClient(o.Redis), rest: map[int64]time.Time{}}
 	if o.Registry != nil {
 		o.Registry.MustRegister(&queueFigures{s}, &deskFigures{s})
 	}

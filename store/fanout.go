@@ -25,6 +25,7 @@ func (s *Store) FanOut(ctx context.Context, id int64) (done bool, err error) {
 		done, err = t.fanOut(ctx, id)
 		return err
 	})
+	s.pokeHere()
 	return done, err
 }
 
@@ -244,11 +245,27 @@ func (s *Store) inRead(ctx context.Context, step func(*tx) error) error {
 	return step(&tx{Tx: raw, s: s, now: s.now().UTC(), reads: true})
 }
 
-// Unfanned lists the sending campaigns whose audience is not yet written.
-func (s *Store) Unfanned(ctx context.Context) ([]int64, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT id FROM campaign WHERE state = 'sending' AND fanned = 0 ORDER BY CASE class WHEN 'alert' THEN 0 ELSE 1 END, id`)
+// Unfanned is a sending campaign whose audience is not yet written.
+type Unfanned struct {
+	ID    int64
+	Ahead bool // enough is written for a while
+}
+
+// ahead is how many jobs of a campaign may wait before its fan-out takes its
+// time: whoever has an opt-out to record waits for each of its steps.
+const ahead = 100
+
+// Unfanned lists them, alerts first.
+func (s *Store) Unfanned(ctx context.Context) ([]Unfanned, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT c.id, (SELECT count(*) FROM (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state = 'ready' LIMIT $1) x)
+		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 ORDER BY CASE c.class WHEN 'alert' THEN 0 ELSE 1 END, c.id`, ahead)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("looking for audiences to write: %w", err)
 	}
-	return gather(found, single[int64])
+	return gather(found, func(row scanner) (u Unfanned, err error) {
+		var ready int
+		err = row.Scan(&u.ID, &ready)
+		u.Ahead = ready >= ahead
+		return u, err
+	})
 }

@@ -68,7 +68,7 @@ var coded = []string{
 // times, counts, and what a sender wrote to everybody.
 var impersonal = []string{
 	"goose_db_version id version_id is_applied tstamp", "counter name value", "topic id slug name", "service id slug name",
-	"person created updated", "holding service",
+	"person created updated shape", "shape id fields", "holding service",
 	"ledger seq scope choice received recorded via source policy policy_hash authenticated", "chain one seq",
 	"barrier opened acked in_flight",
 	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held",

@@ -2,7 +2,11 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"net"
+	"os"
 
 	"github.com/jackc/pgx/v5/stdlib"
 )
@@ -20,8 +24,11 @@ func (s *Store) Poked() <-chan struct{} {
 // poke that is lost costs the time until the next look.
 func (s *Store) pokeAll() {
 	s.pokeHere()
-	if !s.d.sqlite() {
+	switch {
+	case !s.d.sqlite():
 		_, _ = s.write.Exec("NOTIFY heed_work")
+	case !s.listening.Load(): // whoever listens is the only one who schedules
+		s.pokeBeside()
 	}
 }
 
@@ -33,12 +40,10 @@ func (s *Store) pokeHere() {
 }
 
 // Listen passes the pokes of other processes on until ctx ends or the
-// connection breaks. On SQLite it only waits: other processes are found by
-// looking.
+// connection breaks. Where it cannot, other processes are found by looking.
 func (s *Store) Listen(ctx context.Context) error {
 	if s.d.sqlite() {
-		<-ctx.Done()
-		return nil
+		return s.listenBeside(ctx)
 	}
 	conn, err := s.write.Conn(ctx)
 	if err != nil {
@@ -61,4 +66,49 @@ func (s *Store) Listen(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("listening for work: %w", err)
+}
+
+// Beside a database of SQLite lies a socket, by which commands poke the process
+// that serves. It carries a byte and no data.
+
+// socket is where it lies.
+func (s *Store) socket() *net.UnixAddr {
+	return &net.UnixAddr{Name: s.file + ".poke", Net: "unixgram"}
+}
+
+func (s *Store) pokeBeside() {
+	conn, err := net.DialUnix("unixgram", nil, s.socket())
+	if err != nil {
+		return // nobody serves
+	}
+	defer conn.Close()
+	_, _ = conn.Write([]byte{1})
+}
+
+// listenBeside has nothing to tell where no socket can be made, as with a path of
+// more than a hundred bytes: then it only waits.
+func (s *Store) listenBeside(ctx context.Context) error {
+	if err := os.Remove(s.socket().Name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing the socket of a process that is gone: %w", err)
+	}
+	conn, err := net.ListenUnixgram("unixgram", s.socket())
+	if err != nil {
+		<-ctx.Done()
+		return nil
+	}
+	_ = os.Chmod(s.socket().Name, 0o600) // the folder is closed to others anyhow
+	s.listening.Store(true)
+	defer s.listening.Store(false)
+	defer os.Remove(s.socket().Name)
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	for {
+		if _, err := conn.Read(make([]byte, 16)); err != nil {
+			conn.Close()
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("listening for work: %w", err)
+		}
+		s.pokeHere()
+	}
 }

@@ -13,8 +13,13 @@ import (
 
 // TestPokesCrossProcesses opens a database twice, as two processes do.
 func TestPokesCrossProcesses(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { pokesCross(t, "sqlite:"+filepath.Join(t.TempDir(), "heed.db")) })
+	t.Run("postgres", func(t *testing.T) { pokesCross(t, storetest.QuickPostgres(t)) })
+}
+
+func pokesCross(t *testing.T, url string) {
 	ctx, cancel := context.WithCancel(context.Background())
-	options := store.Options{URL: storetest.QuickPostgres(t), Keys: filepath.Join(t.TempDir(), "keys")}
+	options := store.Options{URL: url, Keys: filepath.Join(t.TempDir(), "keys")}
 	here, err := store.Open(ctx, options)
 	must(t, err)
 	defer here.Close()

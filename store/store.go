@@ -66,8 +66,10 @@ type Store struct {
 	retention    Periods
 	now          func() time.Time
 
-	pokeMu sync.Mutex
-	poke   chan struct{}
+	pokeMu    sync.Mutex
+	poke      chan struct{}
+	file      string      // of SQLite
+	listening atomic.Bool // for the pokes of other processes, on SQLite
 }
 
 // Open opens the database, brings its schema up to date and loads the keys,
@@ -82,6 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		s.now = time.Now
 	}
 	if d.sqlite() {
+		s.file = strings.TrimPrefix(o.URL, "sqlite:")
 		s.prepared = &prepared{ready: map[string]*sql.Stmt{}}
 	} else if s.lines, err = openLines(o.URL); err != nil {
 		return nil, err
