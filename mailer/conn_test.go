@@ -98,6 +98,7 @@ var faults = []fault{
 	{"450", answer(450, "4.2.0"), Deferred, Deferred, false},
 	{"452", answer(452, "4.5.3"), Deferred, Deferred, false},
 	{"550", answer(550, "5.1.1"), Rejected, Rejected, false},
+	{"554", answer(554, "5.7.1"), Rejected, Rejected, false},
 	{"421", answer(421, "4.3.2"), Deferred, Deferred, true},
 	{"354", answer(354, ""), Deferred, Uncertain, true},
 	{"drop before", mailertest.Action{Drop: mailertest.DropBefore}, Deferred, Uncertain, true},
@@ -118,9 +119,9 @@ func answer(code int, enhanced string) mailertest.Action {
 // one would show there.
 func TestFaults(t *testing.T) {
 	for name, opts := range modes {
-		verbs := []string{"MAIL", "RCPT", "BDAT", "END"}
+		verbs := []string{"MAIL", "RCPT", "BODY", "BDAT", "END"}
 		if opts.NoChunking {
-			verbs[2] = "DATA"
+			verbs = []string{"MAIL", "RCPT", "DATA", "END"} // and TestFaultsInTheText
 		}
 		for _, verb := range verbs {
 			for _, f := range faults {

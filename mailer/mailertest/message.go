@@ -90,12 +90,51 @@ func (ss *session) data() {
 		ss.over = true
 		return
 	}
+	said, lost := ss.body()
+	if lost {
+		return
+	}
 	problem, err := ss.readDots()
 	if err != nil {
 		ss.over = true // the text was never completed
 		return
 	}
+	if said {
+		ss.clear() // that was the answer
+		return
+	}
 	ss.finish(problem)
+}
+
+// body is the text of a message when its first byte is there. Where the script has the
+// server speak in the middle of it, that is its answer to the message: the rest
+// is read for nothing.
+func (ss *session) body() (said, lost bool) {
+	if ss.opts.Script == nil {
+		return false, false
+	}
+	act := ss.sink.script("BODY")
+	if act == (Action{}) {
+		return false, false
+	}
+	if _, err := ss.r.Peek(1); err != nil { // in the middle of it, not before
+		return false, true
+	}
+	pause(act.Stall, ss.stopped)
+	switch {
+	case act.Drop == DropAfter:
+		_, _ = ss.r.ReadByte() // some of it came
+		fallthrough
+	case act.Drop == DropBefore:
+		ss.drop()
+	case act.Raw != "":
+		_, _ = ss.w.WriteString(act.Raw) // goes out with the flush
+	case act.Reply.Code != 0:
+		ss.answer(act.Reply)
+	default:
+		return false, false
+	}
+	return true, ss.over || ss.flush() != nil
 }
 
 // readDots reads lines up to the lone dot (RFC 5321 §4.5.2).
@@ -140,9 +179,20 @@ func (ss *session) bdat(rest string) {
 		ss.over = true
 		return
 	}
+	said, lost := false, false
+	if n > 0 {
+		said, lost = ss.body()
+	}
+	if lost {
+		return
+	}
 	problem, err := ss.readChunk(n)
 	if err != nil {
 		ss.over = true
+		return
+	}
+	if said {
+		ss.failed = true
 		return
 	}
 	if last != "" {

@@ -66,8 +66,8 @@ type Options struct {
 	OnMessage func(Record)                // told of each completed message, before its 250 unless Async
 
 	// Script is asked first at each command: CONNECT, EHLO, STARTTLS, AUTH, MAIL, RCPT,
-	// DATA, BDAT (a chunk that is not the last), END (the dot, or the last chunk), RSET,
-	// NOOP, QUIT. n counts the command over the whole sink, from 1.
+	// DATA, BODY (the text, before it is read), BDAT (a chunk that is not the last), END
+	// (the dot, or the last chunk), RSET, NOOP, QUIT. n counts the command over the whole sink, from 1.
 	Script func(verb string, n int) Action
 	Now    func() time.Time // default time.Now
 }
