@@ -76,17 +76,23 @@ func (b *bench) start(change func(*worker.Options)) (stop func()) {
 	}
 }
 
-// people stores n people and starts a campaign to them.
-func (b *bench) campaign(n int) int64 {
-	ctx := context.Background()
+// contacts stores n people.
+func (b *bench) contacts(n int) {
+	b.t.Helper()
 	var all []store.Contact
 	for i := range n {
 		all = append(all, store.Contact{Row: i, Email: fmt.Sprintf("p%d@example.org", i), FirstName: "Ann", Topics: []string{"product"},
 			ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes"})
 	}
-	if _, err := b.store.Import(ctx, all, "", false); err != nil {
+	if _, err := b.store.Import(context.Background(), all, "", false); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// campaign stores n people and starts a campaign to them.
+func (b *bench) campaign(n int) int64 {
+	ctx := context.Background()
+	b.contacts(n)
 	id, _, err := b.store.AddCampaign(ctx, store.Campaign{Name: "n", Class: consent.Newsletter, Topic: 1, Source: newsletter, Audience: "all"})
 	if err == nil {
 		err = b.store.Start(ctx, id)

@@ -47,6 +47,7 @@ func chaosFaults() []chaosFault {
 		{"relay refuses", func(p chaosPlan) bool { return !p.postfix }, drawVerb, relayRefuses, none},
 		{"relay away", anywhere, drawLong(200*time.Millisecond, 2*time.Second), relayAway, each},
 		{diskFull, anywhere, drawLong(300*time.Millisecond, 1500*time.Millisecond), fullDisk, none},
+		{"relay stalls", func(p chaosPlan) bool { return !p.postfix }, drawStall, relayStalls, none},
 		{"pause", anywhere, drawLong(100*time.Millisecond, 800*time.Millisecond), paused, none},
 	}
 }
@@ -80,6 +81,13 @@ func drawOther(p chaosPlan, r *rand.Rand, f *planned) {
 
 func drawVerb(_ chaosPlan, r *rand.Rand, f *planned) {
 	f.verb, f.after = anyOf(r, []string{"CONNECT", "EHLO", "MAIL", "RCPT", "BDAT", "END", "END", "RSET"}), r.IntN(2) == 0
+}
+
+// drawStall has the relay silent at the end of messages, also for longer than an
+// opt-out waits.
+func drawStall(p chaosPlan, r *rand.Rand, f *planned) {
+	f.verb, f.many = "END", 1+r.IntN(4)
+	drawLong(500*time.Millisecond, 4*time.Second)(p, r, f)
 }
 
 // atEnd: where the end of a message has no answer, its fate is unknown.
@@ -145,6 +153,12 @@ func relayDrops(_ context.Context, r *chaosRound, f planned) error {
 		drop.Drop = mailertest.DropAfter
 	}
 	r.misbehaves(f.verb, f.many, drop)
+	return nil
+}
+
+// relayStalls lets the relay answer late.
+func relayStalls(_ context.Context, r *chaosRound, f planned) error {
+	r.misbehaves(f.verb, f.many, mailertest.Action{Stall: f.long})
 	return nil
 }
 

@@ -151,7 +151,7 @@ func TestPlanOfRounds(t *testing.T) {
 		}
 	}
 	for _, f := range chaosFaults() {
-		if seen[f.name] < 10 {
+		if seen[f.name] < 5 {
 			t.Errorf("%d of 300 rounds have the fault %q", seen[f.name], f.name)
 		}
 	}
