@@ -29,8 +29,8 @@
 //
 // Pages need no JavaScript, no cookie and no outside resource: those with a button ([UnsubscribePage], [ChoicesPage],
 // [ConfirmPage]), the answers to it ([DonePage], [ConfirmDonePage]), and [NoticePage] for all that is only told. Mails
-// and pages are functions of typed data, in English, German, French and Spanish; the words are in lang/*.yaml, and a
-// language that lacks one fails a test.
+// and pages are functions of typed data, in each of [Languages]; the words are in lang/*.yaml, and a language that lacks
+// one fails a test.
 //
 // What a class of mail or an audience is, and who belongs to it, is decided in package consent; here a campaign's file is
 // only checked to name one that exists.

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -59,6 +60,39 @@ func TestLanguagesAreComplete(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("%s.yaml: %s has %v, English has %v", lang, key, got, want)
 			}
+		}
+	}
+}
+
+// TestLanguagesAreListed wants each file in lang/ to be one of the languages, and each language on its page.
+func TestLanguagesAreListed(t *testing.T) {
+	files, err := langFiles.ReadDir("lang")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if !slices.Contains(Languages(), strings.TrimSuffix(f.Name(), ".yaml")) {
+			t.Errorf("lang/%s is in no list", f.Name())
+		}
+	}
+	page, err := os.ReadFile("../docs/languages.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, written, _ := strings.Cut(string(page), "# The languages in which heed writes")
+	for _, lang := range Languages() {
+		if !strings.Contains(written, "\n| "+lang+" | ") {
+			t.Errorf("docs/languages.md does not list %s among those that heed writes", lang)
+		}
+	}
+}
+
+// TestItalianDatesStandAlone: "il" and "dal" before a date would be wrong on the 8th and the 11th, "alle" at one o'clock.
+func TestItalianDatesStandAlone(t *testing.T) {
+	wrong := regexp.MustCompile(`(?i)(\b(il|dal|al|del|alle|dalle) |[’'])\{(date|yes|no|received|due|time)\}`)
+	for key, text := range leaves("", reflect.ValueOf(*wordsFor("it"))) {
+		if found := wrong.FindString(text); found != "" {
+			t.Errorf("%s: %q is not right for every day and hour", key, found)
 		}
 	}
 }

@@ -111,7 +111,7 @@ type mailWords struct {
 }
 
 // Languages returns the languages that mails and pages exist in, the default first.
-func Languages() []string { return []string{"en", "de", "fr", "es"} }
+func Languages() []string { return []string{"en", "de", "fr", "es", "it", "pt", "nl", "pl"} }
 
 // Speaks tells whether there are words in the language of a BCP 47 tag.
 func Speaks(tag string) bool { return allWords()[baseOf(tag)] != nil }

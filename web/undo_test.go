@@ -67,6 +67,10 @@ func TestUndoPageInTheirLanguage(t *testing.T) {
 		"de": {"wieder erhalten?", "Dieser Link ist abgelaufen", "Sie haben es wieder"},
 		"fr": {"Recevoir de nouveau", "Ce lien a expiré", "Tout est comme avant"},
 		"es": {"¿Recibir otra vez", "Este enlace ha caducado", "Lo tiene otra vez"},
+		"it": {"Ricevere di nuovo", "Questo link è scaduto", "Tutto è tornato"},
+		"pt": {"Voltar a receber", "Este link expirou", "Tudo voltou a ser"},
+		"nl": {"weer ontvangen?", "Deze link is verlopen", "Alles is weer zoals het was"},
+		"pl": {"Znów otrzymywać", "Ten link stracił ważność", "Wszystko jest znów tak"},
 	} {
 		now := time.Now()
 		b := newBench(t, func(o *web.Options) { o.Now = func() time.Time { return now } })

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"mime"
 	"mime/quotedprintable"
 	"net/textproto"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"heed/mailer/mailertest"
 	"heed/store"
 	"heed/store/storetest"
+	"heed/templates"
 	"heed/worker"
 )
 
@@ -163,9 +165,28 @@ func TestTimesAreThePersons(t *testing.T) {
 	}
 	stop := b.start(nil)
 	defer stop()
-	b.mailed(consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.ScopeMarketing, From: "a@example.org", Authenticated: true, Language: "nl"})
+	b.mailed(consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.ScopeMarketing, From: "a@example.org", Authenticated: true, Language: "ja"})
 	if _, text := body(t, b.letters(1)[0]); !strings.Contains(text, "(Asia/Tokyo)") || !strings.Contains(text, "Hola") {
 		t.Errorf("the letter says\n%s", text)
+	}
+}
+
+// TestLettersInEachLanguage: a mail is answered in the language that it was written in, in all that there are.
+func TestLettersInEachLanguage(t *testing.T) {
+	b := newBench(t, mailertest.Options{})
+	languages := templates.Languages()
+	b.campaign(len(languages))
+	stop := b.start(nil)
+	defer stop()
+	for i, lang := range languages {
+		b.mailed(consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.ScopeMarketing, From: fmt.Sprintf("p%d@example.org", i), Authenticated: true, Language: lang})
+		h, text := body(t, b.letters(i + 1)[i])
+		want, all := templates.OptOutAnswer(templates.OptOutData{Language: lang, Stopped: templates.Stops{All: true}})
+		subject, err := new(mime.WordDecoder).DecodeHeader(h.Get("Subject"))
+		hello, _, _ := strings.Cut(all, "\n")
+		if err != nil || subject != want || !strings.HasPrefix(text, hello+"\n") || lang != "en" && strings.Contains(text, "all newsletters") {
+			t.Errorf("%s: the subject is %q, want %q (%v), the letter says\n%s", lang, subject, want, err, text)
+		}
 	}
 }
 
