@@ -70,8 +70,10 @@ func (w *Worker) certificate(ctx context.Context, c store.Correspondence) (subje
 // certificateTime is how long the last letter is tried (RFC 5321 §4.5.4.1).
 const certificateTime = 5 * 24 * time.Hour
 
+// language is that in which the person wrote, where there are words in it, or
+// their own.
 func language(c store.Case, p store.Person) string {
-	if c.Language != "" {
+	if templates.Speaks(c.Language) || p.Language == "" {
 		return c.Language
 	}
 	return p.Language
