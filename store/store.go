@@ -69,6 +69,7 @@ type Store struct {
 	pokeMu    sync.Mutex
 	poke      chan struct{}
 	file      string      // of SQLite
+	turn      turn
 	listening atomic.Bool // for the pokes of other processes, on SQLite
 }
 
@@ -85,6 +86,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if d.sqlite() {
 		s.file = strings.TrimPrefix(o.URL, "sqlite:")
+		if s.turn, err = openTurn(s.file); err != nil {
+			return nil, err
+		}
 		s.prepared = &prepared{ready: map[string]*sql.Stmt{}}
 	} else if s.lines, err = openLines(o.URL); err != nil {
 		return nil, err
@@ -137,6 +141,7 @@ func (s *Store) Close() error {
 		s.lines.close()
 	}
 	s.keys.close()
+	s.turn.close()
 	if s.serving != nil {
 		s.serving.Close()
 	}
@@ -197,10 +202,11 @@ func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) err
 }
 
 func (s *Store) once(ctx context.Context, step func(*tx) error) (err error) {
-	raw, err := s.write.BeginTx(ctx, nil)
+	raw, release, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
+	defer release()
 	t := &tx{Tx: raw, s: s}
 	defer func() {
 		if err != nil && t.followed {
