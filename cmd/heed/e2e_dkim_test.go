@@ -78,7 +78,7 @@ func (s *story) verify(t *testing.T, messages []mailertest.Record) {
 		t.Fatalf("the keys are %s", published)
 	}
 	forged := messages[0]
-	forged.Data = bytes.Replace(forged.Data, []byte("Subject:"), []byte("Subject: Re:"), 1)
+	forged.Data = bytes.Replace(forged.Data, []byte("\nSubject:"), []byte("\nSubject: Re:"), 1)
 	if all := s.dkimpy(t, []mailertest.Record{forged}); all[0].Valid != 0 {
 		t.Error("dkimpy accepts a message that was changed")
 	}
