@@ -48,7 +48,7 @@ func ErasureDone(d ErasureDoneData) (subject, text string) {
 		for _, one := range d.Backups {
 			cycles = append(cycles, fillClean(m.ErasedCycle, "name", one.Name, "days", strconv.Itoa(one.Days)))
 		}
-		paragraphs = append(paragraphs, fill(m.ErasedBackups, "date", w.date(d.LastBackup), "list", strings.Join(cycles, ", ")))
+		paragraphs = append(paragraphs, fill(m.ErasedBackups, "date", w.date(d.LastBackup), "list", strings.Join(cycles, w.comma())))
 	}
 	paragraphs = append(paragraphs, fillClean(m.ErasedEnd, "reference", d.Reference, "sender", d.Sender))
 	return m.ErasedSubject, strings.Join(paragraphs, "\n")

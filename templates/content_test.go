@@ -264,17 +264,24 @@ func TestCompileNeedsSenderAndAddress(t *testing.T) {
 }
 
 func TestRightToLeft(t *testing.T) {
+	for tag, foot := range map[string]string{"ar-EG": `class="foot" align="right" lang="ar" dir="rtl"`, "he": `class="foot" align="left" lang="en" dir="ltr"`} {
+		rightToLeft(t, tag, foot)
+	}
+}
+
+// rightToLeft wants the content to run that way, and the footer the way of the words that there are.
+func rightToLeft(t *testing.T, tag, foot string) {
 	l := layout()
-	l.Language = "ar-EG"
+	l.Language = tag
 	c, err := Compile(campaign("- a\n\n> b\n\n    c\n\n| d |\n|---|\n| e |\n"), l)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, body := full(t, c, ann())
-	for _, want := range []string{`<html lang="ar-EG" dir="rtl"`, "padding-right:24px", "border-right:3px", `<pre class="code" dir="ltr"`,
-		`<th scope="col" align="right"`, `class="foot" align="left" lang="en" dir="ltr"`} {
+	for _, want := range []string{`<html lang="` + tag + `" dir="rtl"`, "padding-right:24px", "border-right:3px", `<pre class="code" dir="ltr"`,
+		`<th scope="col" align="right"`, foot} {
 		if !strings.Contains(body, want) {
-			t.Errorf("the page lacks %s", want)
+			t.Errorf("%s: the page lacks %s", tag, want)
 		}
 	}
 }

@@ -48,10 +48,10 @@ func (l LayoutData) language() string {
 
 // imprint is the sender's name, postal address and contact, a line each.
 func (l LayoutData) imprint(w *words) []string {
-	lines := []string{clean(l.Sender)}
+	lines := []string{w.apart(clean(l.Sender))}
 	for _, line := range strings.Split(l.PostalAddress, "\n") {
 		if line = clean(line); line != "" {
-			lines = append(lines, line)
+			lines = append(lines, w.apart(line))
 		}
 	}
 	if contact := clean(l.PrivacyContact); contact != "" {

@@ -133,6 +133,9 @@ type page struct {
 	Report                     *reportView
 }
 
+// Dir is the direction in which the page is read.
+func (v *page) Dir() string { return direction(v.Words.Language) }
+
 // way is a link onward.
 type way struct{ Path, Label string }
 

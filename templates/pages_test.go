@@ -255,3 +255,24 @@ func TestMask(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesRunTheWayOfTheirLanguage: what is foreign in a page that is read from right to left is set apart, a link in a
+// letter stands alone.
+func TestPagesRunTheWayOfTheirLanguage(t *testing.T) {
+	for _, lang := range Languages() {
+		want, apart := "ltr", "Harbour Notes"
+		if lang == "ar" {
+			want, apart = "rtl", "\u2068Harbour Notes\u2069"
+		}
+		for name, write := range pages(lang, "Harbour Notes", "Product news", "unsubscribe@harbour.example") {
+			if !strings.Contains(written(t, write), `<html lang="`+lang+`" dir="`+want+`">`) {
+				t.Errorf("%s/%s is not %s", lang, name, want)
+			}
+		}
+		const link = "https://news.harbour.example/c/abc234"
+		_, text := ErasureConfirm(ErasureConfirmData{Language: lang, Sender: "Harbour Notes", Link: link, Reference: "H-12"})
+		if !strings.Contains(text, apart+" ") || !strings.Contains(text, "\n"+link+"\n") {
+			t.Errorf("%s: the sender is not set apart, or the link is:\n%s", lang, text)
+		}
+	}
+}

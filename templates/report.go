@@ -105,7 +105,7 @@ func (w *words) reportPart(s ReportSection) reportPart {
 func (w *words) reportValue(f ReportField) string {
 	switch {
 	case !f.Time.IsZero():
-		return w.date(f.Time) + ", " + w.moment(f.Time)
+		return w.date(f.Time) + w.comma() + w.apart(w.moment(f.Time))
 	case f.Coded != "":
 		if text, known := w.Report.Values[f.Coded]; known {
 			return text

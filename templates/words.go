@@ -3,6 +3,7 @@ package templates
 import (
 	"embed"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -111,7 +112,9 @@ type mailWords struct {
 }
 
 // Languages returns the languages that mails and pages exist in, the default first.
-func Languages() []string { return []string{"en", "de", "fr", "es", "it", "pt", "nl", "pl"} }
+func Languages() []string {
+	return []string{"en", "de", "fr", "es", "it", "pt", "nl", "pl", "ru", "uk", "tr", "ar"}
+}
 
 // Speaks tells whether there are words in the language of a BCP 47 tag.
 func Speaks(tag string) bool { return allWords()[baseOf(tag)] != nil }
@@ -142,6 +145,9 @@ func readWords(lang string) (*words, error) {
 	if lang == "fr" {
 		raw = unbroken(raw)
 	}
+	if direction(lang) == "rtl" {
+		raw = foreign.ReplaceAll(raw, []byte("\u2068$0\u2069"))
+	}
 	var w words
 	if err := yaml.UnmarshalWithOptions(raw, &w, yaml.Strict()); err != nil {
 		return nil, fmt.Errorf("reading the words of %s: %w", lang, err)
@@ -154,6 +160,27 @@ func readWords(lang string) (*words, error) {
 func unbroken(raw []byte) []byte {
 	const joined = "\u00a0"
 	return []byte(strings.NewReplacer("« ", "«"+joined, " »", joined+"»", " :", joined+":", " ?", joined+"?").Replace(string(raw)))
+}
+
+// foreign are the values that may run the other way than the words around them: names, addresses and times. In a language
+// that is read from right to left they are isolated (UAX #9), so that they neither turn the order of the sentence, nor of
+// the whole line where one of them begins it. Links are not: a mail program would take the mark for a part of them.
+var foreign = regexp.MustCompile(`\{(sender|topic|source|service|contact|authority|name|law|reason|time|old|new|other|child)\}`)
+
+// apart isolates a value of its own in the same way.
+func (w *words) apart(value string) string {
+	if direction(w.Language) != "rtl" {
+		return value
+	}
+	return "\u2068" + value + "\u2069"
+}
+
+// comma joins a list.
+func (w *words) comma() string {
+	if direction(w.Language) == "rtl" {
+		return "، "
+	}
+	return ", "
 }
 
 // wordsFor returns the words of a BCP 47 tag's language, English where there are none.

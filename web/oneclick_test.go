@@ -239,6 +239,7 @@ func TestPagesSpeakTheReadersLanguage(t *testing.T) {
 	for _, one := range []struct{ email, accept, lang string }{
 		{"ben@example.com", "fr", "de"}, {"ann@example.com", "es-MX,es;q=0.9", "es"}, {"ann@example.com", "ja", "en"}, {"nobody@example.com", "fr-CA, en;q=0.2", "fr"},
 		{"ann@example.com", "it-CH, de;q=0.5", "it"}, {"ann@example.com", "pt-BR", "pt"}, {"nobody@example.com", "nl-BE,en;q=0.8", "nl"}, {"ann@example.com", "pl", "pl"},
+		{"nobody@example.com", "ar-MA", "ar"}, {"nobody@example.com", "uk-UA,ru;q=0.8", "uk"}, {"nobody@example.com", "fa", "en"}, {"nobody@example.com", "sr", "en"},
 	} {
 		for _, page := range []string{"/u/", "/p/"} {
 			got := b.ask("GET", page+b.optOutLink(one.email), "", "", "Accept-Language", one.accept)

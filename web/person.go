@@ -80,13 +80,18 @@ func spoken(tag, otherwise string) string {
 }
 
 // accepted gives the language that a browser asks for, as far as there are
-// pages in it (RFC 9110 §12.5.4).
+// pages in it (RFC 9110 §12.5.4). A language that has no more than its script in
+// common with one of ours, such as Persian with Arabic, is not it.
 func accepted(r *http.Request) string {
 	known := templates.Languages()
 	tags := make([]language.Tag, len(known))
 	for i, one := range known {
 		tags[i] = language.Make(one)
 	}
-	_, index := language.MatchStrings(language.NewMatcher(tags), r.Header.Get("Accept-Language"))
+	asked, _, _ := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
+	_, index, sure := language.NewMatcher(tags).Match(asked...)
+	if sure == language.No {
+		return known[0]
+	}
 	return known[index]
 }
