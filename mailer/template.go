@@ -170,12 +170,3 @@ func boundary(messageID string) string {
 	sum := sha256.Sum256([]byte(messageID))
 	return "=_" + hex.EncodeToString(sum[:12])
 }
-
-// Plain makes a message of text alone, for correspondence.
-func Plain(h Headers, text string) ([]byte, error) {
-	t, err := Compile([]Part{{Type: "text/plain", Segments: []Segment{{Text: text, Field: -1}}}})
-	if err != nil {
-		return nil, err
-	}
-	return t.Message(nil, h, [][]string{nil})
-}

@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -165,6 +166,42 @@ func TestPlain(t *testing.T) {
 	body, err := io.ReadAll(quotedprintable.NewReader(m.Body))
 	if err != nil || string(body) != "Liebe Grüße\r\n.\r\nzum Schluss \r\n" {
 		t.Errorf("%q, %v", body, err)
+	}
+}
+
+// TestPlainOfEveryScript: what is read is what was written, in the subject, the name and the text, and a letter in a script
+// of two octets a character is not three times as long on its way.
+func TestPlainOfEveryScript(t *testing.T) {
+	for _, tt := range []struct{ name, subject, text, encoding string }{
+		{"Harbour Notes", "We have stopped it", "Hello,\n\nyou asked us to stop this.\n", "quoted-printable"},
+		{"Вести гавани", "Подтвердите, пожалуйста, что хотите увидеть свои данные", "Здравствуйте!\n\nВы попросили нас прекратить следующее:\r\n\n- письма на тему «Новости»\n", "base64"},
+		{"Вісті гавані", "Підтвердьте, будь ласка, що ми можемо видалити Ваші дані", "Добрий день!\n\nМи припинили те, про що Ви просили.", "base64"},
+		{"أخبار المرفأ", "يُرجى تأكيد رغبتك في الاطلاع على بياناتك", "تحية طيبة،\n\nطلبت منا إيقاف ما يلي:\n\n- الرسائل عن «\u2068News\u2069»\n", "base64"},
+	} {
+		h := testHeaders()
+		h.From.Name, h.Subject = tt.name, tt.subject
+		msg, err := Plain(h, tt.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkWire(t, msg)
+		m, err := mail.ReadMessage(bytes.NewReader(msg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		subject, err := new(mime.WordDecoder).DecodeHeader(m.Header.Get("Subject"))
+		from, err2 := m.Header.AddressList("From")
+		if err != nil || err2 != nil || subject != tt.subject || from[0].Name != tt.name {
+			t.Errorf("subject %q, from %v, %v, %v", subject, from, err, err2)
+		}
+		var decoded io.Reader = quotedprintable.NewReader(m.Body)
+		if tt.encoding == "base64" {
+			decoded = base64.NewDecoder(base64.StdEncoding, m.Body)
+		}
+		body, err := io.ReadAll(decoded)
+		if got := strings.ReplaceAll(string(body), "\r\n", "\n"); err != nil || m.Header.Get("Content-Transfer-Encoding") != tt.encoding || got != strings.ReplaceAll(tt.text, "\r", "")+"\n" {
+			t.Errorf("%s: %q, %v", m.Header.Get("Content-Transfer-Encoding"), got, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"mime"
@@ -76,6 +77,9 @@ func body(t *testing.T, r mailertest.Record) (textproto.MIMEHeader, string) {
 	if strings.EqualFold(h.Get("Content-Transfer-Encoding"), "quoted-printable") {
 		text = quotedprintable.NewReader(read)
 	}
+	if h.Get("Content-Transfer-Encoding") == "base64" {
+		text = base64.NewDecoder(base64.StdEncoding, read)
+	}
 	all, err := io.ReadAll(text)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +125,7 @@ func TestTheLetterKeepsToItsRules(t *testing.T) {
 // TestEachLetterSaysWhatItMust sends one of each kind.
 func TestEachLetterSaysWhatItMust(t *testing.T) {
 	b := newBench(t, mailertest.Options{})
-	b.campaign(4)
+	b.campaign(8)
 	stop := b.start(nil)
 	defer stop()
 	for i, tt := range []struct {
@@ -137,6 +141,12 @@ func TestEachLetterSaysWhatItMust(t *testing.T) {
 			[]string{"We found nothing under it", "forward one of these messages"}},
 		{consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.ScopeSharing, From: "p3@example.org", Authenticated: true, Language: "fr"},
 			[]string{"Bonjour", "la transmission de vos données", "Product news"}},
+		{consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.TopicScope(1), From: "p4@example.org", Authenticated: true, Language: "ru"},
+			[]string{"Здравствуйте!", "- письма на тему «Product news»", "ещё может прийти", "https://news.example.com/b/"}},
+		{consent.Request{Kind: consent.KindErasure, From: "p5@example.org", Language: "uk"}, []string{"Добрий день!", "https://news.example.com/c/", "Номер звернення: H-3"}},
+		{consent.Request{Kind: consent.KindComplaint, From: "p6@example.org", Language: "tr"}, []string{"Merhaba,", "Bir şikâyetiniz var.", "H-4"}},
+		{consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.ScopeMarketing, From: "p7@example.org", Authenticated: true, Language: "ar"},
+			[]string{"تحية طيبة،", "- جميع النشرات والعروض", "https://news.example.com/p/"}},
 	} {
 		b.mailed(tt.r)
 		r := b.letters(i + 1)[i]
@@ -151,7 +161,7 @@ func TestEachLetterSaysWhatItMust(t *testing.T) {
 		}
 	}
 	report, err := b.store.Verify(context.Background())
-	if err != nil || len(report["I12"].Broken) > 0 || report["I12"].Checked != 10 {
+	if err != nil || len(report["I12"].Broken) > 0 || report["I12"].Checked != 18 {
 		t.Errorf("I12: %+v, %v", report["I12"], err)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -46,8 +47,11 @@ func readable(kind, encoding string, body io.Reader) string {
 	if strings.HasPrefix(media, "multipart/") {
 		return readableParts(multipart.NewReader(body, params["boundary"]))
 	}
-	if strings.EqualFold(encoding, "quoted-printable") {
+	switch strings.ToLower(encoding) {
+	case "quoted-printable":
 		body = quotedprintable.NewReader(body)
+	case "base64":
+		body = base64.NewDecoder(base64.StdEncoding, body)
 	}
 	text, _ := io.ReadAll(body) // as much as can be decoded
 	if media == "text/html" {
