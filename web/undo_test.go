@@ -71,6 +71,10 @@ func TestUndoPageInTheirLanguage(t *testing.T) {
 		"pt": {"Voltar a receber", "Este link expirou", "Tudo voltou a ser"},
 		"nl": {"weer ontvangen?", "Deze link is verlopen", "Alles is weer zoals het was"},
 		"pl": {"Znów otrzymywać", "Ten link stracił ważność", "Wszystko jest znów tak"},
+		"ru": {"Снова получать", "Срок действия ссылки истёк", "Всё снова так"},
+		"uk": {"Знову отримувати", "Строк дії посилання минув", "Усе знову так"},
+		"tr": {"yeniden gelsin mi?", "Bu bağlantının süresi doldu", "önceki hâline döndü"},
+		"ar": {"هل تعود الرسائل", "انتهت صلاحية هذا الرابط", "عاد كل شيء كما كان"},
 	} {
 		now := time.Now()
 		b := newBench(t, func(o *web.Options) { o.Now = func() time.Time { return now } })
