@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,17 +23,17 @@ import (
 func TestBenchInbox(t *testing.T) {
 	storetest.Long(t)
 	storetest.Need(t, "dovecot")
-	figures := []figure{{Name: "inbox, mails read per second and core", Value: readSpeed(t), Unit: "mails/s", Floor: 100, Aim: 500}}
+	figures := []figure{measured(t, "inbox, mails read per second and core", readSpeed(t))}
 	dovecot := storetest.Dovecot(t)
 	b := openBench(t, benchPlan{engine: "sqlite", people: messages(), config: fmt.Sprintf("url = %q\npassword_file = %q\n",
 		dovecot.URL("unsubscribe"), dovecot.PasswordFile("unsubscribe"))})
 	b.receive(t, mailertest.Options{})
 	b.serve(t, 10)
 	o := &departures{b: b, dovecot: dovecot, s: b.open(t)}
-	figures = append(figures, o.figures("idle", o.measure(t, 60, func() bool { return true }))...)
+	figures = append(figures, o.figures(t, "idle", o.measure(t, 60, func() bool { return true }))...)
 	ended := make(chan struct{})
 	go func() { defer close(ended); b.send(t) }()
-	figures = append(figures, o.figures("during a campaign", o.measure(t, 60, func() bool {
+	figures = append(figures, o.figures(t, "during a campaign", o.measure(t, 60, func() bool {
 		select {
 		case <-ended:
 			return false
@@ -127,11 +126,8 @@ func (o *departures) measure(t *testing.T, n int, more func() bool) (took []floa
 	return took
 }
 
-func (o *departures) figures(when string, took []float64) []figure {
-	slices.Sort(took)
+func (o *departures) figures(t *testing.T, when string, took []float64) []figure {
+	t.Helper()
 	name := "opt-out by mail, Dovecot to effect, " + when
-	return []figure{
-		{Name: name + ", p50", Value: took[len(took)/2], Unit: "s", Floor: 2, Aim: 0.5},
-		{Name: name + ", p99", Value: took[len(took)*99/100], Unit: "s", Floor: 5, Aim: 1},
-	}
+	return []figure{measured(t, name+", p50", percentile(took, 50)), measured(t, name+", p99", percentile(took, 99))}
 }

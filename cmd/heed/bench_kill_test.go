@@ -36,11 +36,13 @@ func TestBenchKills(t *testing.T) {
 		b.run(t, "campaign", "wait", id, "--timeout", "5m")
 		lost, doubled := b.reckon(t, id)
 		name := engine + ", 10 connections, kill -9"
-		report(t, []figure{{Name: name + ", lost", Value: float64(lost), Unit: "messages", strict: true},
-			{Name: name + ", sent twice", Value: float64(doubled), Unit: "messages", strict: true},
-			{Name: name + ", uncertain, most of one kill", Value: float64(most), Unit: "messages", Floor: connections, Aim: connections},
-			{Name: name + ", restart to the first message, p50", Value: percentile(away, 50), Unit: "s", Floor: 5, Aim: 1},
-			{Name: name + ", restart to the first message, max", Value: percentile(away, 100), Unit: "s", Floor: 5, Aim: 1}})
+		report(t, []figure{
+			measured(t, name+", lost", float64(lost)),
+			measured(t, name+", sent twice", float64(doubled)),
+			measured(t, name+", uncertain, most of one kill", float64(most)),
+			measured(t, name+", restart to the first message, p50", percentile(away, 50)),
+			measured(t, name+", restart to the first message, max", percentile(away, 100)),
+		})
 	})
 }
 

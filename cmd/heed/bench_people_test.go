@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,14 +14,14 @@ import (
 func TestBenchPeople(t *testing.T) {
 	n := fromEnv("HEED_BENCH_PEOPLE", benchPeople)
 	b := openBench(t, benchPlan{engine: "sqlite", people: n})
-	report(t, b.crowd(t, min(n, 2*messages()), 128, 64))
+	report(t, b.crowd(t, min(n, 2*messages()), "a million"))
 }
 
 // TestBenchLargeMillion sends to all of a million, on both engines.
 func TestBenchLargeMillion(t *testing.T) {
 	benchEngines(t, func(t *testing.T, engine string) {
 		n := fromEnv("HEED_BENCH_PEOPLE", benchPeople)
-		report(t, openBench(t, benchPlan{engine: engine, people: n}).crowd(t, n, 128, 64))
+		report(t, openBench(t, benchPlan{engine: engine, people: n}).crowd(t, n, "a million"))
 	})
 }
 
@@ -30,11 +29,11 @@ func TestBenchLargeMillion(t *testing.T) {
 func TestBenchLargeTenMillion(t *testing.T) {
 	n := fromEnv("HEED_BENCH_PEOPLE", 10*benchPeople)
 	b := openBench(t, benchPlan{engine: "sqlite", people: n})
-	report(t, b.crowd(t, min(n, 200_000), 256, 160))
+	report(t, b.crowd(t, min(n, 200_000), "ten million"))
 }
 
 // crowd sends a campaign to all, up to so many messages, and cancels the rest.
-func (b *benched) crowd(t *testing.T, upTo int, floor, aim float64) []figure {
+func (b *benched) crowd(t *testing.T, upTo int, people string) []figure {
 	t.Helper()
 	b.receive(t, mailertest.Options{})
 	b.serve(t, 10)
@@ -49,15 +48,13 @@ func (b *benched) crowd(t *testing.T, upTo int, floor, aim float64) []figure {
 	first := b.sink.Records()[0].EndAt.Sub(began)
 	b.arrives(t, 0, upTo)
 	rate := float64(upTo-1) / (time.Since(began) - first).Seconds()
+	on := b.engine + ", 10 connections, " + people + " people, "
 	figures := []figure{
-		{Name: "start called to the first message", Value: first.Seconds(), Unit: "s", Floor: 1, Aim: 0.1},
-		{Name: "start called to its return", Value: returned.Seconds(), Unit: "s"},
-		{Name: "a draft stored", Value: drafted.Seconds(), Unit: "s"},
-		{Name: fmt.Sprintf("messages of the first %d", upTo), Value: rate, Unit: "messages/s"},
-		{Name: "peak memory", Value: peakMemory(t, b.child.cmd.Process.Pid), Unit: "MB", Floor: floor, Aim: aim},
-	}
-	for i := range figures {
-		figures[i].Name = fmt.Sprintf("%s, 10 connections, %d people, %s", b.engine, b.people, figures[i].Name)
+		measured(t, on+"start called to the first message", first.Seconds()),
+		measured(t, on+"start called to its return", returned.Seconds()),
+		measured(t, on+"a draft stored", drafted.Seconds()),
+		measured(t, on+"rate", rate),
+		measured(t, on+"peak memory", peakMemory(t, b.child.cmd.Process.Pid)),
 	}
 	b.run(t, "campaign", "cancel", id)
 	return figures

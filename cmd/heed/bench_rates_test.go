@@ -54,18 +54,14 @@ func (b *benched) unsigned(t *testing.T, connections int) []figure {
 		theirs = append(theirs, b.source(t, connections))
 	}
 	name := fmt.Sprintf("%s, %d connections", b.engine, connections)
-	floor, aim := 0.5, 0.7
-	if connections == 10 {
-		floor, aim = 0.25, 0.5
-	}
 	figures := []figure{
-		{Name: name, Value: median(ours), Unit: "messages/s"},
-		{Name: name + ", smtp-source", Value: median(theirs), Unit: "messages/s"},
-		{Name: name + ", ratio to smtp-source", Value: median(ours) / median(theirs), Floor: floor, Aim: aim},
-		{Name: name + ", CPU of heed per 1,000 messages", Value: median(cpu), Unit: "s", Floor: 0.15, Aim: 0.10},
+		measured(t, name, median(ours)),
+		measured(t, name+", smtp-source", median(theirs)),
+		measured(t, name+", ratio to smtp-source", median(ours)/median(theirs)),
+		measured(t, name+", CPU of heed per 1,000 messages", median(cpu)),
 	}
 	if b.postgres != 0 {
-		figures = append(figures, figure{Name: name + ", CPU of PostgreSQL per 1,000 messages", Value: median(beside), Unit: "s"})
+		figures = append(figures, measured(t, name+", CPU of PostgreSQL per 1,000 messages", median(beside)))
 	}
 	return figures
 }
@@ -91,7 +87,7 @@ func (b *benched) ed25519(t *testing.T, plain float64) figure {
 	b.receive(t, mailertest.Options{})
 	b.signs(t, key)
 	defer b.configure(t, "")
-	return figure{Name: b.engine + ", 10 connections, signed Ed25519, ratio to unsigned", Value: median(b.rates(t)) / plain, Floor: 0.6, Aim: 0.75}
+	return measured(t, b.engine+", 10 connections, signed Ed25519, ratio to unsigned", median(b.rates(t))/plain)
 }
 
 // rsa compares signed messages with what the machine can sign at all.
@@ -107,8 +103,7 @@ func (b *benched) rsa(t *testing.T) figure {
 	before := signatures(t, key)
 	signed := median(b.rates(t))
 	most := float64(runtime.NumCPU()) * (before + signatures(t, key)) / 2
-	return figure{Name: fmt.Sprintf("%s, 10 connections, signed RSA-2048, ratio to %d x crypto/rsa", b.engine, runtime.NumCPU()),
-		Value: signed / most, Floor: 0.75, Aim: 0.9}
+	return measured(t, b.engine+", 10 connections, signed RSA-2048, ratio to cores x crypto/rsa", signed/most)
 }
 
 // signs configures a DKIM key.
@@ -149,8 +144,8 @@ func (b *benched) distant(t *testing.T, connections int) []figure {
 	}
 	name := fmt.Sprintf("%s, %d connections, relay 5 ms away", b.engine, connections)
 	return []figure{
-		{Name: name, Value: median(ours), Unit: "messages/s"},
-		{Name: name + ", bare sender", Value: median(theirs), Unit: "messages/s"},
-		{Name: name + ", ratio to a bare sender", Value: median(ours) / median(theirs), Floor: 0.8, Aim: 0.9},
+		measured(t, name, median(ours)),
+		measured(t, name+", bare sender", median(theirs)),
+		measured(t, name+", ratio to a bare sender", median(ours)/median(theirs)),
 	}
 }

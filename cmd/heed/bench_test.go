@@ -87,8 +87,8 @@ func report(t *testing.T, figures []figure) {
 	if path == "" {
 		return
 	}
-	text, err := json.MarshalIndent(map[string]any{"commit": commit(),
-		"machine": fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
+	machine := fmt.Sprintf("%d cores, %s/%s, %s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	text, err := json.MarshalIndent(map[string]any{"commit": commit(), "machine": machine,
 		"results": append(reported(t, path), figures...)}, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -96,6 +96,22 @@ func report(t *testing.T, figures []figure) {
 	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if page := os.Getenv("HEED_BENCH_PAGE"); page != "" && whole() {
+		if err := tellFigures(page, commit(), machine, figures); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// whole tells whether this is more than a quick look, of which no page tells.
+func whole() bool {
+	for _, setting := range os.Environ() {
+		name, _, _ := strings.Cut(setting, "=")
+		if strings.HasPrefix(name, "HEED_BENCH_") && name != "HEED_BENCH_JSON" && name != "HEED_BENCH_PAGE" {
+			return false
+		}
+	}
+	return true
 }
 
 func commit() string {

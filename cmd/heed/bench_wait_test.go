@@ -168,8 +168,7 @@ func TestBenchAlerts(t *testing.T) {
 			return 0
 		})
 		name := engine + ", 10 connections, alert stored to taken by the relay during a campaign"
-		report(t, []figure{{Name: name + ", p50", Value: percentile(took, 50), Unit: "ms", Floor: 200, Aim: 50},
-			{Name: name + ", p99", Value: percentile(took, 99), Unit: "ms", Floor: 1000, Aim: 300}})
+		report(t, []figure{measured(t, name+", p50", percentile(took, 50)), measured(t, name+", p99", percentile(took, 99))})
 	})
 }
 
@@ -185,9 +184,8 @@ func TestBenchOptOuts(t *testing.T) {
 		took := b.traffic(t).sample(t, fromEnv("HEED_BENCH_OPTOUTS", min(benchOptOuts, b.people/10)), func(i int) time.Duration { return o.click(t, i) })
 		o.check(t)
 		name := engine + ", 10 connections, opt-out POST to 200 during a campaign"
-		report(t, []figure{{Name: name + ", p50", Value: percentile(took, 50), Unit: "ms"},
-			{Name: name + ", p99", Value: percentile(took, 99), Unit: "ms", Floor: 250, Aim: 30},
-			{Name: name + ", max", Value: percentile(took, 100), Unit: "ms", Floor: 2500, Aim: 2100}})
+		report(t, []figure{measured(t, name+", p50", percentile(took, 50)), measured(t, name+", p99", percentile(took, 99)),
+			measured(t, name+", max", percentile(took, 100))})
 	})
 }
 
@@ -241,8 +239,7 @@ func TestBenchPauses(t *testing.T) {
 			took = append(took, b.pauses(t, n-len(took))...)
 		}
 		name := engine + ", 10 connections, pause called to the last end of a message"
-		report(t, []figure{{Name: name + ", p50", Value: percentile(took, 50), Unit: "ms"},
-			{Name: name + ", p99", Value: percentile(took, 99), Unit: "ms", Floor: 500, Aim: 100}})
+		report(t, []figure{measured(t, name+", p50", percentile(took, 50)), measured(t, name+", p99", percentile(took, 99))})
 	})
 }
 
