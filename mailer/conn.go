@@ -31,6 +31,7 @@ type Conn struct {
 	offers Offers
 
 	buf        []byte        // one step as it is written, reused
+	ahead      *transaction  // whose text went along with the end of the message before
 	quietSince time.Duration // when the last conversation ended, by Clock
 	sent       int
 	midway     bool // a transaction is open: QUIT would be part of it
@@ -64,7 +65,7 @@ func (c *Conn) Close() error {
 
 // hangUp closes the socket and reports it as unusable.
 func (c *Conn) hangUp() {
-	c.dead = true
+	c.dead, c.ahead = true, nil
 	_ = c.raw.Close() // nothing is left to be done with it
 }
 
@@ -85,10 +86,16 @@ func (c *Conn) write(p []byte, wait time.Duration) error {
 }
 
 func (c *Conn) push(p []byte) error {
-	if _, err := c.writer.Write(p); err != nil {
-		return err
+	_, err := c.pushed(p)
+	return err
+}
+
+// pushed tells how many bytes the socket took; under TLS a failure leaves that open.
+func (c *Conn) pushed(p []byte) (n int, err error) {
+	if n, err = c.writer.Write(p); err == nil {
+		err = c.writer.Flush()
 	}
-	return c.writer.Flush()
+	return n - c.writer.Buffered(), err
 }
 
 // read waits for one reply. After 421 the relay closes (RFC 5321 §3.8), and after a

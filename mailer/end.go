@@ -17,12 +17,9 @@ var errTooLate = fmt.Errorf("the claim took longer than %v, so that its message 
 
 // end completes the message, if the claim that was begun at began is still fresh.
 // The check stands right before the write, and the write may not outlast the window:
-// a full socket buffer would otherwise complete the message at any later time.
-func (t *transaction) end(began time.Duration) Result {
-	text := []byte(endOfData)
-	if t.c.offers.Chunking {
-		text = []byte(endOfChunk)
-	}
+// a full socket buffer would otherwise complete the message at any later time. text
+// begins with the end; behind it the next message may go along, up to its own end.
+func (t *transaction) end(began time.Duration, text []byte, next *transaction) Result {
 	left := ClaimWindow - (t.c.relay.Clock() - began)
 	if left <= 0 {
 		return t.giveBack(GivenBack, errTooLate)
@@ -30,20 +27,37 @@ func (t *transaction) end(began time.Duration) Result {
 	if err := t.c.raw.SetWriteDeadline(time.Now().Add(left)); err != nil {
 		return t.broken(StageEnd, err)
 	}
-	if err := t.c.push(text); err != nil {
-		return t.notEnded(len(text), err)
+	n, err := t.c.pushed(text)
+	cut := err != nil && n >= len(t.endText()) && t.c.offers.TLS == "" // within the next message
+	if err != nil && !cut {
+		return t.notEnded(n, err)
 	}
 	t.c.sent++
 	at := t.c.relay.Now()
+	if !cut {
+		t.c.ahead = next
+	}
+	if t.then.Meanwhile != nil {
+		t.then.Meanwhile()
+	}
 	res := t.verdict()
 	res.EndAt = at
+	t.c.dead = t.c.dead || cut
 	return res
+}
+
+// endText is what completes this message.
+func (t *transaction) endText() string {
+	if t.c.offers.Chunking {
+		return endOfChunk
+	}
+	return endOfData
 }
 
 // notEnded is an end that could not be written. Where not one byte of it went out the
 // relay can't have the message; under TLS one cannot know.
-func (t *transaction) notEnded(length int, err error) Result {
-	unsent := t.c.writer.Buffered() == length && t.c.offers.TLS == ""
+func (t *transaction) notEnded(n int, err error) Result {
+	unsent := n <= 0 && t.c.offers.TLS == ""
 	t.c.hangUp()
 	switch {
 	case !unsent:
@@ -67,7 +81,7 @@ func (t *transaction) verdict() Result {
 		}
 		return Result{Outcome: Uncertain, Stage: StageEnd, Err: fmt.Errorf("no answer to the end of the message: %w", err)}
 	}
-	t.c.midway = false
+	t.c.midway = t.c.ahead != nil
 	res := t.answered(StageEnd, rep)
 	if rep.ok(2) {
 		res.Outcome = Accepted
@@ -75,7 +89,10 @@ func (t *transaction) verdict() Result {
 	}
 	res.Outcome = rep.outcome()
 	if t.c.offers.Chunking { // RFC 3030 §2: after a refused chunk the state is open until RSET
-		t.c.reset()
+		if t.c.ahead == nil {
+			t.c.reset()
+		}
+		t.c.Retract()
 	}
 	return res
 }

@@ -23,8 +23,20 @@ type Envelope struct {
 // it says yes. An error counts as no, and nothing is known of a record.
 type Claim func(ctx context.Context) (ok bool, err error)
 
-// Send hands one finished message over and tells what became of it. msg must be lines
-// that end in CRLF; it is not changed.
+// Message is one finished message. Text must be lines that end in CRLF; it is not
+// changed.
+type Message struct {
+	Envelope
+	Text []byte
+}
+
+// Send hands one finished message over and tells what became of it.
+func (c *Conn) Send(ctx context.Context, env Envelope, msg []byte, claim Claim) Result {
+	return c.Carry(ctx, &Message{env, msg}, claim, Then{})
+}
+
+// Carry hands one message over and tells what became of it, as one of a row: what
+// follows may go along.
 //
 // Until the end of the message is written, the end of ctx aborts: the connection is
 // closed and the message given back. Afterwards ctx no longer matters, only
@@ -32,12 +44,11 @@ type Claim func(ctx context.Context) (ok bool, err error)
 //
 // A connection found dead before anything was written gives the message back with
 // Alive false: dial again and send it at once.
-func (c *Conn) Send(ctx context.Context, env Envelope, msg []byte, claim Claim) Result {
-	t := transaction{c: c, ctx: ctx, env: env, msg: msg}
-	res, refused := t.prepare()
+func (c *Conn) Carry(ctx context.Context, m *Message, claim Claim, then Then) Result {
+	t, res, refused := c.transaction(ctx, m)
 	if !refused {
 		c.midway = true
-		t.stop = c.watch(ctx)
+		t.then, t.stop = then, c.watch(ctx)
 		res = t.run(claim)
 		if !t.ending && !t.stop() { // ctx ended meanwhile and took the socket along
 			c.dead = true
@@ -57,16 +68,33 @@ type transaction struct {
 	ctx      context.Context
 	stop     func() bool // ends the watch on ctx
 	ending   bool        // the watch is over: the end is the next thing written
-	env      Envelope
+	m        *Message
+	then     Then
 	from, to path
-	msg      []byte
-	dots     bool // a line begins with a dot
+	dots     bool      // a line begins with a dot
+	waiting  []command // was written already; their replies are to be read
+}
+
+// transaction begins a message, or takes up one whose text is with the relay.
+func (c *Conn) transaction(ctx context.Context, m *Message) (t *transaction, res Result, refused bool) {
+	if t = c.ahead; t != nil && t.m == m && ctx.Err() == nil {
+		c.ahead, t.ctx = nil, ctx
+		return t, res, false
+	}
+	if t != nil && ctx.Err() != nil {
+		c.hangUp()
+	}
+	c.Retract()
+	t = &transaction{c: c, ctx: ctx, m: m}
+	res, refused = t.prepare()
+	return t, res, refused
 }
 
 func (t *transaction) run(claim Claim) Result {
 	if res, failed := t.handOver(); failed {
 		return res
 	}
+	text, next := t.ends()
 	began := t.c.relay.Clock() // before the claim: its commit may take long
 	ok, err := claim(t.ctx)
 	switch {
@@ -82,35 +110,43 @@ func (t *transaction) run(claim Claim) Result {
 		return t.giveBack(GivenBack, context.Cause(t.ctx))
 	}
 	t.ending = true
-	return t.end(began)
+	return t.end(began, text, next)
 }
 
 // prepare refuses, before anything is written, what can't be sent.
 func (t *transaction) prepare() (Result, bool) {
+	if res, refused := t.check(); refused {
+		return res, true
+	}
+	if err := errors.Join(t.ctx.Err(), t.c.ready()); err != nil {
+		t.c.dead = t.c.dead || t.ctx.Err() == nil
+		return Result{Outcome: GivenBack, Err: err}, true
+	}
+	return Result{}, false
+}
+
+// check refuses what this relay can never be given.
+func (t *transaction) check() (Result, bool) {
 	refuse := func(status string, err error) (Result, bool) {
 		return Result{Outcome: Rejected, Enhanced: status, Err: err}, true
 	}
 	var err error
-	if t.to, err = parsePath(t.env.To); err != nil {
+	if t.to, err = parsePath(t.m.To); err != nil {
 		return refuse("5.1.3", fmt.Errorf("recipient: %w", err))
 	}
-	if t.env.From != "" {
-		if t.from, err = parsePath(t.env.From); err != nil {
+	if t.m.From != "" {
+		if t.from, err = parsePath(t.m.From); err != nil {
 			return refuse("5.1.7", fmt.Errorf("return path: %w", err))
 		}
 	}
 	if (t.to.utf8 || t.from.utf8) && !t.c.offers.UTF8 { // RFC 6531 §3.5
 		return refuse("5.6.7", errors.New("the address is not ASCII and the relay does not offer SMTPUTF8"))
 	}
-	if max := t.c.offers.Size; max > 0 && len(t.msg) > max {
-		return refuse("5.3.4", fmt.Errorf("the message has %d bytes, the relay takes %d", len(t.msg), max))
+	if max := t.c.offers.Size; max > 0 && len(t.m.Text) > max {
+		return refuse("5.3.4", fmt.Errorf("the message has %d bytes, the relay takes %d", len(t.m.Text), max))
 	}
-	if t.dots, err = checkLines(t.msg); err != nil {
+	if t.dots, err = checkLines(t.m.Text); err != nil {
 		return refuse("5.6.0", err)
-	}
-	if err := errors.Join(t.ctx.Err(), t.c.ready()); err != nil {
-		t.c.dead = t.c.dead || t.ctx.Err() == nil
-		return Result{Outcome: GivenBack, Err: err}, true
 	}
 	return Result{}, false
 }
@@ -142,15 +178,20 @@ type command struct {
 	wait  time.Duration
 }
 
-// handOver brings everything but the end of the message to the relay.
+// handOver brings everything but the end of the message to the relay, or reads how
+// it liked what went ahead.
 func (t *transaction) handOver() (res Result, failed bool) {
-	res, failed = t.speak(t.commands())
+	if t.waiting != nil {
+		res, failed = t.replies(t.waiting, nil)
+	} else {
+		res, failed = t.speak(t.commands(t.c.buf[:0]))
+	}
 	if failed || t.c.offers.Chunking {
 		return res, failed
 	}
-	text := t.msg
+	text := t.m.Text
 	if t.dots { // RFC 5321 §4.5.2
-		text = stuffDots(t.msg)
+		text = stuffDots(text)
 	}
 	if err := t.c.write(text, t.c.relay.Timeouts.Block); err != nil {
 		return t.broken(StageData, err), true
@@ -158,7 +199,8 @@ func (t *transaction) handOver() (res Result, failed bool) {
 	return Result{}, false
 }
 
-func (t *transaction) commands() []command {
+// commands appends the message to buf, up to where its end would come.
+func (t *transaction) commands(buf []byte) (text []byte, cmds []command) {
 	params := ""
 	if t.to.utf8 || t.from.utf8 { // RFC 6531 §3.4, §3.6
 		params = " SMTPUTF8"
@@ -167,11 +209,12 @@ func (t *transaction) commands() []command {
 		}
 	}
 	limit := t.c.relay.Timeouts
-	buf := append(append(append(t.c.buf[:0], "MAIL FROM:<"...), t.from.text...), '>')
+	start := len(buf)
+	buf = append(append(append(buf, "MAIL FROM:<"...), t.from.text...), '>')
 	buf = append(append(buf, params...), "\r\n"...)
 	m := len(buf)
 	buf = append(append(append(buf, "RCPT TO:<"...), t.to.text...), '>')
-	if t.env.Quiet && t.c.offers.DSN {
+	if t.m.Quiet && t.c.offers.DSN {
 		buf = append(buf, " NOTIFY=NEVER"...)
 	}
 	buf = append(buf, "\r\n"...)
@@ -179,20 +222,20 @@ func (t *transaction) commands() []command {
 	last := command{StageData, nil, 3, limit.Data}
 	if t.c.offers.Chunking { // RFC 3030 §2: preferred, as it can be taken back
 		last.want, last.wait = 2, limit.Block
-		buf = strconv.AppendInt(append(buf, "BDAT "...), int64(len(t.msg)), 10)
-		buf = append(append(buf, "\r\n"...), t.msg...)
+		buf = strconv.AppendInt(append(buf, "BDAT "...), int64(len(t.m.Text)), 10)
+		buf = append(append(buf, "\r\n"...), t.m.Text...)
 	} else {
 		buf = append(buf, "DATA\r\n"...)
 	}
 	t.c.buf, last.line = buf, buf[r:]
-	return []command{{StageMail, buf[:m], 2, limit.Mail}, {StageRcpt, buf[m:r], 2, limit.Rcpt}, last}
+	return buf, []command{{StageMail, buf[start:m], 2, limit.Mail}, {StageRcpt, buf[m:r], 2, limit.Rcpt}, last}
 }
 
 // speak sends the commands, in one write where PIPELINING is offered, and checks all
 // their replies. DATA and BDAT are last in their group (RFC 2920 §3.1).
-func (t *transaction) speak(cmds []command) (res Result, failed bool) {
+func (t *transaction) speak(text []byte, cmds []command) (res Result, failed bool) {
 	if t.c.offers.Pipelining {
-		return t.exchange(t.c.buf, cmds)
+		return t.exchange(text, cmds)
 	}
 	for _, cmd := range cmds {
 		if res, failed = t.exchange(cmd.line, []command{cmd}); failed {
@@ -202,11 +245,14 @@ func (t *transaction) speak(cmds []command) (res Result, failed bool) {
 	return res, failed
 }
 
-// exchange writes one group and reads a reply for each command, also after one that
-// refuses: a reply left unread would answer the next message's command. The first
-// refusal decides.
+// exchange writes one group and reads its replies.
 func (t *transaction) exchange(group []byte, cmds []command) (res Result, failed bool) {
-	writeErr := t.c.write(group, t.c.relay.Timeouts.Block)
+	return t.replies(cmds, t.c.write(group, t.c.relay.Timeouts.Block))
+}
+
+// replies reads a reply for each command, also after one that refuses: a reply left
+// unread would answer the next message's command. The first refusal decides.
+func (t *transaction) replies(cmds []command, writeErr error) (res Result, failed bool) {
 	for _, cmd := range cmds {
 		wait := cmd.wait
 		if writeErr != nil { // the relay may have said why before it closed
@@ -259,7 +305,7 @@ func (t *transaction) refused(stage Stage, rep reply) Result {
 
 func (t *transaction) answered(stage Stage, rep reply) Result {
 	return Result{Stage: stage, Code: rep.code, Enhanced: rep.enhanced,
-		Text: cleanText(rep.text, t.env.To, t.env.From, t.to.text, t.from.text)}
+		Text: cleanText(rep.text, t.m.To, t.m.From, t.to.text, t.from.text)}
 }
 
 // giveBack leaves the message incomplete. In DATA there is no way back: RSET would be
