@@ -67,8 +67,10 @@ type Desk struct {
 	filed    []chan struct{} // closed when the results so far are recorded
 	closed   bool
 	stubborn int // failed groups since closing
-	wake     chan struct{}
-	done     chan struct{}
+
+	lingering bool // results wait for a claim
+	wake      chan struct{}
+	done      chan struct{}
 
 	onError func(error)
 }
@@ -113,13 +115,21 @@ func (d *Desk) Claim(ctx context.Context, ask Ask) (Verdict, error) {
 	return a.Verdict, a.err
 }
 
-// Finish records a result with the next group; it never blocks on the
-// database.
+// linger is how long a result waits for a claim to share its commit with. The
+// next claim of its connection mostly follows at once.
+const linger = 2 * time.Millisecond
+
+// Finish records a result with the next group, or alone where none comes; it
+// never blocks on the database.
 func (d *Desk) Finish(r Result) {
 	d.mu.Lock()
 	d.results = append(d.results, r)
+	first := !d.lingering
+	d.lingering = true
 	d.mu.Unlock()
-	d.nudge()
+	if first {
+		time.AfterFunc(linger, d.nudge)
+	}
 }
 
 // Flush waits until all results given so far are recorded.
@@ -172,7 +182,7 @@ func (d *Desk) group() (more bool) {
 	d.mu.Lock()
 	n := min(len(d.asks), groupSize)
 	asks, results, filed := d.asks[:n:n], d.results, d.filed
-	d.asks, d.results, d.filed = d.asks[n:], nil, nil
+	d.asks, d.results, d.filed, d.lingering = d.asks[n:], nil, nil, false
 	d.mu.Unlock()
 	if len(asks)+len(results) > 0 {
 		d.commit(asks, results)

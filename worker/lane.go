@@ -16,8 +16,27 @@ type lane struct {
 	queue string
 	relay *relay // of the batch; nil: none is chosen
 	conn  *mailer.Conn
-	buf   []byte // of the message being made
-	sig   []byte // of the signed message
+	rooms []*room // in which no message is being made
+}
+
+// madeAhead is how many messages of a lane are made before it is their turn: one
+// goes with the end of the one before, one is ready behind it.
+const madeAhead = 2
+
+func newLane(w *Worker, queue string) *lane {
+	l := &lane{w: w, queue: queue}
+	for range madeAhead {
+		l.rooms = append(l.rooms, &room{})
+	}
+	return l
+}
+
+// enter takes a room, of which there must be one.
+func (l *lane) enter() *room {
+	n := len(l.rooms) - 1
+	one := l.rooms[n]
+	l.rooms = l.rooms[:n]
+	return one
 }
 
 // recycle is how many messages a connection carries before it is made anew:

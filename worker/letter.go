@@ -117,7 +117,7 @@ func segments(in []templates.Segment) []mailer.Segment {
 
 // message renders the whole message in memory, signed; nothing is said to the
 // relay before it is whole.
-func (w *Worker) message(l *lane, c *content, letter store.Letter, lists store.Lists) ([]byte, error) {
+func (w *Worker) message(room *room, c *content, letter store.Letter, lists store.Lists) ([]byte, error) {
 	traits := lists.Traits(letter.Person)
 	p := templates.Person{Email: traits.Email, FirstName: traits.FirstName, LastName: traits.LastName, Company: traits.Company,
 		Language: traits.Language, TimeZone: traits.TimeZone, Attr: traits.Attrs, Services: traits.Services, Topics: traits.Topics}
@@ -132,11 +132,11 @@ func (w *Worker) message(l *lane, c *content, letter store.Letter, lists store.L
 	}
 	h := mailer.Headers{From: c.from, To: mailer.Address{Addr: letter.Email}, Subject: subject, Date: w.Now(),
 		MessageID: w.messageID(letter.Ask), Extra: w.listHeaders(c, links)}
-	if l.buf, err = c.template.Message(l.buf[:0], h, values); err != nil || w.Signer == nil {
-		return l.buf, err
+	if room.text, err = c.template.Message(room.text[:0], h, values); err != nil || w.Signer == nil {
+		return room.text, err
 	}
-	l.sig, err = w.Signer.Sign(l.sig[:0], l.buf)
-	return l.sig, err
+	room.signed, err = w.Signer.Sign(room.signed[:0], room.text)
+	return room.signed, err
 }
 
 func fields(c *templates.Content, p templates.Person, l templates.Links) ([][]string, error) {

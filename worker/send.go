@@ -61,27 +61,6 @@ func (w *Worker) lists(ctx context.Context, c *content, letters []store.Letter) 
 	return w.Store.Lists(ctx, people)
 }
 
-// walk sends one letter after the other; rest tells how long the batch should
-// rest before it is carried again, should anything still wait.
-func (w *Worker) walk(ctx context.Context, b batch, letters []store.Letter) (rest time.Duration) {
-	for _, letter := range letters {
-		if w.stopped() {
-			return 0
-		}
-		if later := w.pace.wait(ctx, b.c.ID, b.c.Rate, w.stopping); later > 0 {
-			return later
-		}
-		switch w.one(ctx, b, letter) {
-		case goOn:
-		case stopBatch:
-			return 0
-		case relayAway:
-			return max(backOff(b.j.Attempts), w.relays.rest(b.j.Queue))
-		}
-	}
-	return 0
-}
-
 func (w *Worker) endBatch(ctx context.Context, j store.Job, rest time.Duration) error {
 	if err := w.desk.Flush(ctx); err != nil {
 		return err
@@ -109,28 +88,22 @@ const (
 // not the relay, is taken to be the trouble.
 const stubborn = 40
 
-// one hands over one message, by the protocol: render, send all but the end,
-// claim, end.
-func (w *Worker) one(ctx context.Context, b batch, letter store.Letter) step {
-	l, c, j := b.lane, b.c, b.j
-	if letter.ID == 0 {
-		return w.skip(ctx, c, letter, consent.Erased)
-	}
-	msg, err := w.message(l, c, letter, b.lists)
-	if err != nil {
-		return w.unrenderable(ctx, c, letter, err)
-	}
+// one hands over one message, by the protocol: send all but the end, claim, end.
+func (w *Worker) one(ctx context.Context, b batch, d *draft, then mailer.Then) step {
 	for try := 0; ; try++ {
-		conn, err := l.ready(ctx)
+		conn, err := b.lane.ready(ctx)
 		if err != nil {
 			return relayAway // the lane has told which, and why
 		}
-		p := &passage{w: w, c: c, lane: l, letter: letter, began: w.Now()}
-		r := conn.Send(ctx, w.envelope(letter), msg, p.claim)
+		if conn.Sent()+1 >= recycle {
+			then.Next = nil // goes by another connection
+		}
+		p := &passage{w: w, c: b.c, lane: b.lane, letter: d.letter, began: w.Now()}
+		r := conn.Carry(ctx, d.message, p.claim, then)
 		if r.Outcome == mailer.GivenBack && !r.Alive && p.verdict.Token == 0 && try == 0 && !w.stopped() {
 			continue // a kept connection that the relay had closed meanwhile
 		}
-		return p.settle(r, j)
+		return p.settle(r, b.j)
 	}
 }
 

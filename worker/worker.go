@@ -94,7 +94,7 @@ func New(o Options) (*Worker, error) {
 	for queue, n := range w.concurrency() {
 		w.lanes[queue] = make(chan *lane, n)
 		for range n {
-			w.lanes[queue] <- &lane{w: w, queue: queue}
+			w.lanes[queue] <- newLane(w, queue)
 		}
 	}
 	return w, nil
