@@ -68,7 +68,7 @@ type Store struct {
 
 	pokeMu    sync.Mutex
 	poke      chan struct{}
-	file      string      // of SQLite
+	file      string // of SQLite
 	turn      turn
 	listening atomic.Bool // for the pokes of other processes, on SQLite
 }
