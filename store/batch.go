@@ -106,7 +106,8 @@ func (s *Store) Account(ctx context.Context, id int64) (Account, error) {
 }
 
 func (t *tx) account(ctx context.Context, id int64, a *Account) error {
-	found, err := t.QueryContext(ctx, `SELECT state, reason, count(*), count(returned) FROM delivery WHERE campaign = $1 GROUP BY state, reason`, id)
+	found, err := t.QueryContext(ctx, `SELECT state, reason, count(*), count(returned) FROM delivery WHERE campaign = $1 GROUP BY state, reason
+		UNION ALL SELECT state, reason, people, returned FROM delivery_sum WHERE campaign = $1`, id)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type Campaign struct {
 	Rate                                        float64 // messages a second; 0: as fast as the relay takes them
 	Created, Scheduled, StartBy, Started, Ended time.Time
 	Note                                        string // why it failed or was paused
+	Pruned                                      bool   // only the sums of its deliveries are kept
 	Held                                        string // its state when a restore put it on hold; empty: it is not
 }
 
@@ -78,12 +79,12 @@ func text(s string) any {
 }
 
 const campaignColumns = `id, name, class, COALESCE(topic, 0), COALESCE(service, 0), state, source, audience, only_to,
-	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note, held`
+	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note, held, pruned = 1`
 
 func scanCampaign(row scanner) (c Campaign, err error) {
 	var created, scheduled, startBy, started, ended sql.NullInt64
 	err = row.Scan(&c.ID, &c.Name, &c.Class, &c.Topic, &c.Service, &c.State, &c.Source, &c.Audience, &c.OnlyTo,
-		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note, &c.Held)
+		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note, &c.Held, &c.Pruned)
 	c.Created, c.Scheduled, c.StartBy = fromMicro(created), fromMicro(scheduled), fromMicro(startBy)
 	c.Started, c.Ended = fromMicro(started), fromMicro(ended)
 	return c, err

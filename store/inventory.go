@@ -68,10 +68,10 @@ var coded = []string{
 // times, counts, and what a sender wrote to everybody.
 var impersonal = []string{
 	"goose_db_version id version_id is_applied tstamp", "counter name value", "topic id slug name", "service id slug name",
-	"person created updated shape", "shape id fields", "holding service",
+	"person created updated shape", "shape id fields", "delivery_sum campaign state reason people returned", "holding service",
 	"ledger seq scope choice received recorded via source policy policy_hash authenticated", "chain one seq",
 	"barrier opened acked in_flight",
-	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held",
+	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held pruned",
 	"delivery state reason job token attempts code status claimed end_at returned changed", "claim token worker at", "retry due",
 	"job id queue kind state generation due campaign subject worker attempts note changed pace", "worker id place role capacity started beat",
 	"warm_up name day step used", "pace_note worker name state rate ceiling cut at", "pace_clear name at",

@@ -247,6 +247,7 @@ var holdsNobody = map[string]string{
 	"system_notice": "what other systems answered to an erasure",
 	"journal_owed":  "lines of the ledger by address key, which the copy shows from the ledger",
 	"proof":         "hashes of signed words",
+	"delivery_sum":  "counts of a campaign",
 	"shape":         "names of details that some people have",
 	"warm_up":       "counts of a relay or a provider", "pace_note": "limits of relays and providers", "pace_clear": "names of limits",
 	"counter": "numbers of things", "topic": "names of topics", "service": "names of services", "chain": "the head of the ledger",

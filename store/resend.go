@@ -53,6 +53,9 @@ func (t *tx) resend(ctx context.Context, id int64, who Resent) (int64, error) {
 	if c.State != "sending" && c.State != "done" {
 		return 0, fmt.Errorf("it is %s: %w", c.State, ErrState)
 	}
+	if c.Pruned {
+		return 0, fmt.Errorf("campaign %d: %w", id, ErrPruned)
+	}
 	n, err := t.retryNow(ctx, id, who)
 	if err != nil || n == 0 || c.State == "sending" {
 		return n, err

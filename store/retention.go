@@ -13,6 +13,7 @@ type Periods struct {
 	Mails      time.Duration // texts of mails and letters that belong to no open case, and the mails in our folders
 	Tray       time.Duration // mails that ask for nothing
 	Deliveries time.Duration // who got which finished campaign
+	Results    time.Duration // each delivery of a finished campaign; afterwards its sums
 	Cases      time.Duration // what closed cases say of the person, counted from their end
 }
 
@@ -76,6 +77,13 @@ func (s *Store) Retain(ctx context.Context, dryRun bool) ([]Dropped, error) {
 	if s.retention.Deliveries > 0 {
 		one := Dropped{What: "deliveries", Before: s.now().UTC().Add(-s.retention.Deliveries)}
 		err := s.forgetReaders(ctx, &one, dryRun)
+		if all = append(all, one); err != nil {
+			return all, err
+		}
+	}
+	if s.retention.Results > 0 {
+		one := Dropped{What: "results", Before: s.now().UTC().Add(-max(s.retention.Results, PruneAfter))}
+		err := s.pruneOld(ctx, &one, dryRun)
 		if all = append(all, one); err != nil {
 			return all, err
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -58,20 +56,4 @@ func (b *benched) crowd(t *testing.T, upTo int, people string) []figure {
 	}
 	b.run(t, "campaign", "cancel", id)
 	return figures
-}
-
-// folderSize sums the bytes of the files of a folder.
-func folderSize(t *testing.T, folder, pattern string) (n int64) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(folder, pattern))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		about, err := os.Stat(file)
-		if err == nil && !about.IsDir() { // one may be gone by now
-			n += about.Size()
-		}
-	}
-	return n
 }

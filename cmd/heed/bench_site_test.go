@@ -35,7 +35,8 @@ type benched struct {
 	sink     *mailertest.Sink
 	url      string
 	env      []string
-	postgres int // the process, for its CPU; 0 on SQLite
+	cluster  *storetest.PostgresServer // nil on SQLite
+	postgres int                       // its process
 	database string
 }
 
@@ -81,6 +82,7 @@ func (b *benched) openServers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.cluster = cluster
 	b.postgres, _ = strconv.Atoi(strings.SplitN(string(about), "\n", 2)[0])
 	b.database = database
 	b.env = append(b.env, "DATABASE_URL="+database, "REDIS_URL="+storetest.Redis(t))

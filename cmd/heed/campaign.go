@@ -24,6 +24,7 @@ type campaignCommand struct {
 	Wait     campaignWaitCommand     `cmd:"" help:"Wait until it has ended."`
 	Status   campaignStatusCommand   `cmd:"" help:"Tell where everybody stands."`
 	Results  campaignResultsCommand  `cmd:"" help:"List what became of each recipient."`
+	Prune    campaignPruneCommand    `cmd:"" help:"Keep only the sums of a campaign that has ended."`
 	Resend   campaignResendCommand   `cmd:"" help:"Try again whoever did not get it."`
 }
 

@@ -175,6 +175,9 @@ func (c *campaignResultsCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if campaign.Pruned {
+		a.note("note: the deliveries of campaign %d were pruned; heed campaign status tells their sums", campaign.ID)
+	}
 	return s.Results(a.ctx, campaign.ID, func(l store.ResultLine) error {
 		l.Message = worker.MessageID(store.Ask{Campaign: campaign.ID, Address: l.Address}, conf.domain())
 		return a.show(l, func() { a.say("%-40s %-10s %-14s %s", l.Email, l.Outcome, l.Reason, l.Code) })

@@ -116,8 +116,8 @@ func (a *app) sayDuties(v configView) {
 	}
 	a.say("law               profile %s", cmp.Or(v.Law.Profile, "strictest"))
 	a.say("alarm             webhook %s, mail %s", cmp.Or(redacted(v.Alarm.Webhook), "none"), cmp.Or(v.Alarm.Mail, "none"))
-	a.say("retention         mails %s, tray %s, deliveries %s, cases %s", cmp.Or(v.Retention.Mails, "for ever"), cmp.Or(v.Retention.Tray, "for ever"),
-		cmp.Or(v.Retention.Deliveries, "for ever"), cmp.Or(v.Retention.Cases, "for ever"))
+	a.say("retention         mails %s, tray %s, deliveries %s, results %s, cases %s", cmp.Or(v.Retention.Mails, "for ever"), cmp.Or(v.Retention.Tray, "for ever"),
+		cmp.Or(v.Retention.Deliveries, "for ever"), cmp.Or(v.Retention.Results, "for ever"), cmp.Or(v.Retention.Cases, "for ever"))
 }
 
 type configCheckCommand struct{ output }

@@ -14,6 +14,7 @@ type retentionConfig struct {
 	Mails      string `toml:"mails" json:"mails"`
 	Tray       string `toml:"tray" json:"tray"`
 	Deliveries string `toml:"deliveries" json:"deliveries"`
+	Results    string `toml:"results" json:"results"`
 	Cases      string `toml:"cases" json:"cases"`
 }
 
@@ -25,6 +26,7 @@ func (r retentionConfig) all() []period {
 		{"mails", r.Mails, "texts of mails and letters that belong to no open case"},
 		{"tray", r.Tray, "mails that ask for nothing"},
 		{"deliveries", r.Deliveries, "who got which campaign, from its end"},
+		{"results", r.Results, "each delivery of a campaign, from its end; then only how many there were"},
 		{"cases", r.Cases, "what closed cases say of the person, from their end"},
 	}
 }
@@ -34,7 +36,7 @@ func (r retentionConfig) periods() store.Periods {
 		d, _ := days(value) // it was checked; empty: 0
 		return d
 	}
-	return store.Periods{Mails: span(r.Mails), Tray: span(r.Tray), Deliveries: span(r.Deliveries), Cases: span(r.Cases)}
+	return store.Periods{Mails: span(r.Mails), Tray: span(r.Tray), Deliveries: span(r.Deliveries), Results: span(r.Results), Cases: span(r.Cases)}
 }
 
 // told are the periods as a copy of somebody's data tells them.
@@ -59,6 +61,8 @@ func (r retentionConfig) check(backups []store.Backup) (problems []error) {
 			problems = append(problems, fmt.Errorf("retention.%s is %q, but must be a number of days such as 90d", one.key, one.value))
 		case d < week:
 			problems = append(problems, fmt.Errorf("retention.%s is %s, but must be 7d at least: undo links and answers rest on what is kept", one.key, one.value))
+		case one.key == "results" && d < store.PruneAfter:
+			problems = append(problems, fmt.Errorf("retention.results is %s, but must be 30d at least: mails that come back and the cap on alerts rest on each delivery", one.value))
 		}
 	}
 	if len(problems) > 0 || r.Mails == "" {

@@ -45,7 +45,20 @@ CREATE TABLE shape (
 ALTER TABLE person ADD COLUMN shape BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX person_shape ON person (shape);
 
+-- What is kept of a campaign that ended long ago, in place of its deliveries.
+CREATE TABLE delivery_sum (
+    campaign BIGINT NOT NULL REFERENCES campaign (id),
+    state    TEXT NOT NULL CHECK (state IN ('accepted', 'rejected', 'skipped', 'uncertain')),
+    reason   TEXT NOT NULL,
+    people   BIGINT NOT NULL CHECK (people > 0),
+    returned BIGINT NOT NULL CHECK (returned BETWEEN 0 AND people),
+    PRIMARY KEY (campaign, state, reason)
+);
+ALTER TABLE campaign ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0 CHECK (pruned IN (0, 1));
+
 -- +goose Down
+ALTER TABLE campaign DROP COLUMN pruned;
+DROP TABLE delivery_sum;
 DROP INDEX person_shape;
 ALTER TABLE person DROP COLUMN shape;
 DROP TABLE shape;
