@@ -38,6 +38,12 @@ func (s *Store) Capacity(ctx context.Context, role string) (n int, err error) {
 	return n, err
 }
 
+// Workers counts the living of a role.
+func (s *Store) Workers(ctx context.Context, role string) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM worker WHERE role = $1 AND beat > $2`, role, s.now().Add(-Silence).UnixMicro()).Scan(&n)
+	return n, err
+}
+
 // Swept says what a sweep found.
 type Swept struct {
 	Workers   []string

@@ -15,6 +15,7 @@ type lane struct {
 	w     *Worker
 	queue string
 	relay *relay // of the batch; nil: none is chosen
+	bound bool   // to that relay, whose limits the batch has passed
 	conn  *mailer.Conn
 	rooms []*room // in which no message is being made
 }
@@ -60,7 +61,7 @@ func (l *lane) ready(ctx context.Context) (*mailer.Conn, error) {
 	var last error
 	var tried []*relay
 	for range l.w.relays.all {
-		if l.relay == nil && !l.take(func(r *relay) bool { return !slices.Contains(tried, r) }) {
+		if l.relay == nil && (l.bound && tried != nil || !l.take(func(r *relay) bool { return !slices.Contains(tried, r) })) {
 			break
 		}
 		if l.conn = l.relay.kept(l.queue); l.conn != nil {

@@ -3,101 +3,199 @@ package worker
 import (
 	"context"
 	"fmt"
-	"sync"
+	"strings"
 	"time"
 
-	"github.com/go-redis/redis_rate/v10"
-	"github.com/redis/go-redis/v9"
-	"golang.org/x/time/rate"
+	"heed/mailer"
+	"heed/store"
 )
 
-// pace makes messages wait for their turn. The limits lie in Redis, so that
-// all workers of all machines share them; while Redis is away each worker
-// keeps to the limit by itself.
+// pace says how many messages may go, and when: over all, by relay, by campaign
+// and by who receives them. Where nothing is limited it is not even asked.
 type pace struct {
-	shared  *redis_rate.Limiter
-	overall float64 // messages a second over all campaigns; 0 none
+	w       *Worker
+	groups  *groups
+	tallies map[string]*tally // by group
+	limits  map[string]Limit  // by group
+	fixed   bool              // something is limited by the configuration
+	tokens  *tokens
+	cuts    *adapter
+	days    *days
+	leases  *leases
+	quiet   still
+	rooms   map[string]chan struct{} // for batches that wait for a turn, by queue; they hold no lane
+	nudge   chan struct{}            // a batch that was released has ended
 
-	mu   sync.Mutex
-	own  map[string]*rate.Limiter
-	away time.Time // Redis is not asked again before
+	heardAt time.Time        // of what was cleared; only run uses it, like noted
+	noted   []store.PaceNote // last
 }
 
-func newPace(client redis.UniversalClient, overall float64) *pace {
-	return &pace{shared: redis_rate.NewLimiter(client), overall: overall, own: map[string]*rate.Limiter{}}
+// rooms is how many batches of a queue wait for a turn in memory. All others
+// wait in the store.
+var rooms = map[string]int{"newsletter": 12, "alert": 4}
+
+func newPace(w *Worker) *pace {
+	p := &pace{w: w, groups: newGroups(w.Limits), limits: map[string]Limit{}, tallies: map[string]*tally{}, tokens: newTokens(w.Redis), cuts: newAdapter(w.Redis),
+		days: &days{s: w.Store, now: w.Now}, rooms: map[string]chan struct{}{}, nudge: make(chan struct{}, 1), heardAt: w.Now()}
+	for _, one := range w.Limits {
+		p.limits[one.Group] = one
+	}
+	p.leases = &leases{redis: w.Redis, worker: w.id, tokens: p.tokens, held: map[lease]bool{}}
+	if w.ByMX {
+		p.groups.servers = newServers(p.groups, w.FindMX, w.Now)
+	}
+	p.fixed = w.Rate > 0 || len(p.limits) > 0
+	for _, group := range p.groups.names() {
+		p.tallies[group] = p.cuts.of(groupOf + group)
+	}
+	for _, r := range w.relays.all {
+		r.tally = p.cuts.of(relayOf + r.Name)
+		p.fixed = p.fixed || r.Rate > 0 || len(r.WarmUp) > 0
+	}
+	for queue, n := range rooms {
+		p.rooms[queue] = make(chan struct{}, n)
+	}
+	return p
 }
 
-// longest is how long a lane waits for one message before it gives its batch
-// back, so that others can use the lane.
-const longest = 3 * time.Second
+// free tells that nothing limits a campaign now.
+func (p *pace) free(c *content) bool { return !p.fixed && c.Rate == 0 && !p.cuts.any.Load() }
 
-// wait returns when a message of the campaign may be sent. later is how long
-// the batch should rest where that would take too long.
-func (p *pace) wait(ctx context.Context, campaign int64, limit float64, stop <-chan struct{}) (later time.Duration) {
-	began := time.Now()
-	for _, one := range []struct {
-		name  string
-		limit float64
-	}{{"pace:all", p.overall}, {fmt.Sprintf("pace:campaign:%d", campaign), limit}} {
-		for one.limit > 0 {
-			pause := p.ask(ctx, one.name, one.limit)
-			if pause == 0 {
-				break
-			}
-			if time.Since(began)+pause > longest {
-				return pause
-			}
-			select {
-			case <-ctx.Done():
-				return pause
-			case <-stop:
-				return pause
-			case <-time.After(pause):
+const (
+	forAll   = "all"
+	groupOf  = "group:"
+	relayOf  = "relay:"
+	inOrder  = "campaign:"
+	alertsBy = "alert:" // before any of them: the same limit, among alerts alone
+)
+
+// ceiling is the rate that the configuration sets for a name; 0: none.
+func (p *pace) ceiling(name string) float64 {
+	switch what, which, _ := strings.Cut(name, ":"); what + ":" {
+	case groupOf:
+		return p.limits[which].Rate
+	case relayOf:
+		for _, r := range p.w.relays.all {
+			if r.Name == which {
+				return r.Rate
 			}
 		}
+	case forAll + ":":
+		return p.w.Rate
 	}
 	return 0
 }
 
-// ask takes a turn, or tells how long to wait before asking again.
-func (p *pace) ask(ctx context.Context, name string, limit float64) time.Duration {
-	burst := max(1, int(limit/20))
-	if p.isAway(false) {
-		return p.askOwn(name, limit, burst)
+// bucket is the limit of a name as it is now; none tells that there is none.
+func (p *pace) bucket(name string) (b bucket, none bool) {
+	rate, c := p.ceiling(name), p.cuts.cut(name)
+	if c.active() {
+		if rate == 0 {
+			rate = c.base
+		}
+		rate *= c.share
 	}
-	answer, err := p.shared.Allow(ctx, name, redis_rate.Limit{Rate: 1, Burst: burst, Period: time.Duration(float64(time.Second) / limit)})
+	return bucket{name, rate}, rate == 0
+}
+
+// ask is what n messages of a campaign to a group need, by a relay. Alerts go
+// first: among themselves they keep to the same limits, and what they use the
+// newsletters lack.
+func (p *pace) ask(c *content, queue, group string, r *relay, n int) ask {
+	a := ask{n: n}
+	for _, name := range []string{forAll, relayOf + r.Name, groupOf + group} {
+		b, none := p.bucket(name)
+		switch {
+		case none:
+		case queue == "alert":
+			a.owes = append(a.owes, b)
+			b.name = alertsBy + b.name
+			a.needs = append(a.needs, b)
+		default:
+			a.needs = append(a.needs, b)
+		}
+	}
+	if c.Rate > 0 {
+		a.needs = append(a.needs, bucket{inOrder + fmt.Sprint(c.ID), c.Rate})
+	}
+	return a
+}
+
+// heard counts an answer for its relay and its group, which it names.
+func (p *pace) heard(r *relay, email string, said mailer.Result) (group string) {
+	if said.Code == 0 || r == nil {
+		return ""
+	}
+	slow, byRelay := slows(said)
+	r.tally.count(slow && byRelay, said)
+	if byRelay {
+		return ""
+	}
+	group = p.groups.of(email)
+	p.tallies[group].count(slow, said)
+	return group
+}
+
+// run tends the pace until ctx ends: releases what waits in the store, gives way
+// to deferrals, and tells how things stand.
+func (p *pace) run(ctx context.Context) {
+	if p.groups.servers != nil {
+		go p.groups.servers.run(ctx)
+	}
+	tick := time.NewTicker(releaseTime)
+	defer tick.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.nudge:
+		case <-tick.C:
+		}
+		if elapsed := time.Since(last); elapsed >= time.Second {
+			last = time.Now()
+			p.tend(ctx, elapsed)
+		}
+		if err := p.release(ctx); err != nil && ctx.Err() == nil {
+			p.w.Log.Error("pace_failed", "step", "release", "error", err)
+		}
+	}
+}
+
+// releaseTime is how often it is looked whether something that waits may go.
+const releaseTime = 250 * time.Millisecond
+
+// release lets as many batches out of the store as a limit keeps busy.
+func (p *pace) release(ctx context.Context) error {
+	names, err := p.w.Store.ParkedLimits(ctx)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	lanes, err := p.w.Store.Capacity(ctx, "worker")
 	if err != nil {
-		p.isAway(true)
-		return p.askOwn(name, limit, burst)
+		return err
 	}
-	if answer.Allowed > 0 {
-		return 0
+	for _, name := range names {
+		if p.quiet.now(name, p.w.Now()) {
+			continue
+		}
+		if _, err := p.w.Store.Release(ctx, name, p.busy(name, lanes)); err != nil {
+			return err
+		}
 	}
-	return max(answer.RetryAfter, time.Millisecond)
+	return nil
 }
 
-// isAway tells whether Redis failed a moment ago; every message that asked it
-// would wait for the same time-out.
-func (p *pace) isAway(failed bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if failed {
-		p.away = time.Now().Add(2 * time.Second)
+// busy is how many batches at once use up a limit.
+func (p *pace) busy(name string, lanes int) int {
+	name = strings.TrimPrefix(name, alertsBy)
+	b, none := p.bucket(name)
+	most := lanes
+	if group, ok := strings.CutPrefix(name, groupOf); ok && p.limits[group].Connections > 0 {
+		most = min(most, p.limits[group].Connections)
 	}
-	return time.Now().Before(p.away)
-}
-
-func (p *pace) askOwn(name string, limit float64, burst int) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	own := p.own[name]
-	if own == nil {
-		own = rate.NewLimiter(rate.Limit(limit), burst)
-		p.own[name] = own
+	if none {
+		return most
 	}
-	own.SetLimit(rate.Limit(limit))
-	if own.Allow() {
-		return 0
-	}
-	return max(time.Duration(float64(time.Second)/limit), time.Millisecond)
+	return min(most, max(2, int(b.rate/20)))
 }

@@ -29,6 +29,7 @@ func (r Relay) serves(queue string) bool {
 type relay struct {
 	Relay
 	breaker breaker
+	tally   *tally
 
 	mu     sync.Mutex // of all below; those that choose hold relays.mu first
 	idle   map[string][]*mailer.Conn
@@ -96,6 +97,14 @@ func (s *relays) choose(queue string, usable func(*relay) bool) *relay {
 	best.breaker.begin(s.now())
 	best.count(queue, 1)
 	return best
+}
+
+// drop gives a relay back that was chosen and not used.
+func (s *relays) drop(r *relay, queue string) {
+	if r != nil {
+		r.count(queue, -1)
+		r.breaker.left()
+	}
 }
 
 // rest is how long a batch that found no relay should wait. Each relay that is

@@ -55,21 +55,21 @@ func TestFailover(t *testing.T) {
 	b := newBench(t, mailertest.Options{})
 	other := second(t, mailertest.Options{})
 	b.sink.Stop()
-	id := b.campaign(800)
+	id := b.campaign(300)
 	stop := b.start(func(o *worker.Options) {
 		o.Relays = []worker.Relay{way(t, "one", b.sink), way(t, "two", other)}
 	})
 	defer stop()
-	b.until(id, func(a store.Account) bool { return a.Accepted == 800 })
-	if other.Count() != 800 {
-		t.Errorf("the other relay has %d of 800 messages", other.Count())
+	b.until(id, func(a store.Account) bool { return a.Accepted == 300 })
+	if other.Count() != 300 {
+		t.Errorf("the other relay has %d of 300 messages", other.Count())
 	}
 	if err := b.sink.Resume(); err != nil {
 		t.Fatal(err)
 	}
 	for range 50 { // it is tried every few seconds
 		next := b.again()
-		b.until(next, func(a store.Account) bool { return a.Accepted == 800 })
+		b.until(next, func(a store.Account) bool { return a.Accepted == 300 })
 		if b.sink.Count() > 0 {
 			return
 		}
@@ -89,14 +89,14 @@ func TestBreakerSparesARelayThatCloses(t *testing.T) {
 		return mailertest.Reply{Code: 421, Enhanced: "4.3.2", Text: "going down"}
 	}})
 	other := second(t, mailertest.Options{})
-	id := b.campaign(1000)
+	id := b.campaign(500)
 	stop := b.start(func(o *worker.Options) {
 		closing := way(t, "closing", b.sink)
 		closing.Weight = 9
 		o.Relays = []worker.Relay{closing, way(t, "two", other)}
 	})
 	began := time.Now()
-	b.until(id, func(a store.Account) bool { return a.Accepted == 1000 })
+	b.until(id, func(a store.Account) bool { return a.Accepted == 500 })
 	took := time.Since(began)
 	stop()
 	mu.Lock()

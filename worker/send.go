@@ -31,12 +31,14 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	l := <-w.lanes[j.Queue]
-	defer func() {
-		l.leave()
-		w.lanes[j.Queue] <- l
-	}()
-	rest := w.walk(ctx, batch{l, c, j, lists}, letters)
+	rest, err := w.inTurn(ctx, batch{c: c, j: j, lists: lists}, letters)
+	if err != nil {
+		w.Log.Error("pace_failed", "step", "turns", "error", err)
+		rest = backOff(j.Attempts)
+	}
+	if j.Pace != "" {
+		defer w.pace.again()
+	}
 	return w.endBatch(ctx, j, rest)
 }
 
@@ -46,6 +48,19 @@ type batch struct {
 	c     *content
 	j     store.Job
 	lists store.Lists
+	used  map[string]int // what was handed over, by group; nil where nobody wants to know
+}
+
+// round sends letters by one lane, over the relay that was chosen for them; nil:
+// any. whole tells that nothing cut it short.
+func (w *Worker) round(ctx context.Context, b batch, r *relay, letters []store.Letter) (rest time.Duration, whole bool) {
+	b.lane = <-w.lanes[b.j.Queue]
+	b.lane.relay, b.lane.bound = r, r != nil
+	defer func() {
+		b.lane.leave()
+		w.lanes[b.j.Queue] <- b.lane
+	}()
+	return w.walk(ctx, b, letters)
 }
 
 // lists reads services and topics where the text has conditions that may ask
@@ -98,7 +113,7 @@ func (w *Worker) one(ctx context.Context, b batch, d *draft, then mailer.Then) s
 		if conn.Sent()+1 >= recycle {
 			then.Next = nil // goes by another connection
 		}
-		p := &passage{w: w, c: b.c, lane: b.lane, letter: d.letter, began: w.Now()}
+		p := &passage{w: w, c: b.c, lane: b.lane, used: b.used, letter: d.letter, began: w.Now()}
 		r := conn.Carry(ctx, d.message, p.claim, then)
 		if r.Outcome == mailer.GivenBack && !r.Alive && p.verdict.Token == 0 && try == 0 && !w.stopped() {
 			continue // a kept connection that the relay had closed meanwhile
@@ -131,6 +146,7 @@ type passage struct {
 	w       *Worker
 	c       *content
 	lane    *lane
+	used    map[string]int
 	letter  store.Letter
 	began   time.Time
 	verdict store.Verdict
@@ -162,6 +178,9 @@ func (p *passage) claim(ctx context.Context) (bool, error) {
 
 // settle records the outcome and says how the batch goes on.
 func (p *passage) settle(r mailer.Result, j store.Job) step {
+	if group := p.w.pace.heard(p.lane.relay, p.letter.Email, r); p.used != nil && r.Code != 0 {
+		p.used[group]++
+	}
 	p.lane.heard(r)
 	result := store.Result{Ask: p.letter.Ask, Token: p.verdict.Token, Code: r.Code, Status: r.Enhanced, EndAt: r.EndAt}
 	next := goOn

@@ -32,52 +32,36 @@ type row struct {
 	broken bool // a letter that cannot be made could not be ended
 }
 
-// walk sends one letter after the other; rest tells how long the batch should
-// rest before it is carried again, should anything still wait.
-func (w *Worker) walk(ctx context.Context, b batch, letters []store.Letter) (rest time.Duration) {
+// walk sends one letter after the other, each of which has its turn. Where it is
+// cut short, rest tells how long the batch should rest before it is carried again.
+func (w *Worker) walk(ctx context.Context, b batch, letters []store.Letter) (rest time.Duration, whole bool) {
 	r := &row{w: w, b: b, left: letters}
 	defer r.leave()
 	for !w.stopped() {
-		if rest = r.turn(ctx); rest > 0 {
-			return rest
-		}
 		r.fill(ctx, 1)
 		if r.broken || len(r.coming) == 0 {
-			return 0
+			return 0, !r.broken
 		}
 		switch r.step(ctx) {
 		case goOn:
 		case stopBatch:
-			return 0
+			return 0, false
 		case relayAway:
-			return max(backOff(b.j.Attempts), w.relays.rest(b.j.Queue))
+			return max(backOff(b.j.Attempts), w.relays.rest(b.j.Queue)), false
 		}
 	}
-	return 0
+	return 0, false
 }
-
-// turn waits for the pace.
-func (r *row) turn(ctx context.Context) (rest time.Duration) {
-	if len(r.left)+len(r.coming) == 0 {
-		return 0
-	}
-	return r.w.pace.wait(ctx, r.b.c.ID, r.b.c.Rate, r.w.stopping)
-}
-
-// paced tells whether each message waits for a turn: then none goes ahead.
-func (r *row) paced() bool { return r.b.c.Rate > 0 || r.w.pace.overall > 0 }
 
 // step sends the letter at the head, with the one behind it.
 func (r *row) step(ctx context.Context) step {
 	d := r.coming[0]
 	r.coming = r.coming[1:]
 	var then mailer.Then
-	if !r.paced() {
-		r.fill(ctx, 1)
-		then.Meanwhile = func() {
-			r.release(d) // its end is written: this message is never written again
-			r.fill(ctx, 2)
-		}
+	r.fill(ctx, 1)
+	then.Meanwhile = func() {
+		r.release(d) // its end is written: this message is never written again
+		r.fill(ctx, 2)
 	}
 	if len(r.coming) > 0 {
 		then.Next = r.coming[0].message

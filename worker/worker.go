@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -43,7 +44,10 @@ type Options struct {
 	Redis       redis.UniversalClient
 	Relay       mailer.Relay // the only one; not used where Relays are given
 	Relays      []Relay
-	Signer      *mailer.Signer // nil: the relay signs
+	Limits      []Limit                                                     // by who receives
+	ByMX        bool                                                        // groups domains by their mail servers too
+	FindMX      func(ctx context.Context, domain string) ([]*net.MX, error) // nil: the system's resolver
+	Signer      *mailer.Signer                                              // nil: the relay signs
 	Sender      Sender
 	Alarms      Alarms
 	Systems     []System // that are told of erasures
@@ -89,8 +93,11 @@ func New(o Options) (*Worker, error) {
 		w.Relays = []Relay{{Relay: o.Relay}}
 	}
 	w.relays = newRelays(w.Relays, o.Now)
-	w.pace = newPace(o.Redis, o.Rate)
+	w.pace = newPace(w)
 	w.figures = newFigures(o.Registry)
+	if o.Registry != nil {
+		o.Registry.MustRegister(&paceFigures{w.pace})
+	}
 	for queue, n := range w.concurrency() {
 		w.lanes[queue] = make(chan *lane, n)
 		for range n {
@@ -128,6 +135,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	beating := w.beat(hard)
+	paced := make(chan struct{})
+	go func() {
+		defer close(paced)
+		w.pace.run(hard)
+	}()
 	<-ctx.Done()
 	close(w.stopping)
 	time.AfterFunc(closeTime, kill)
@@ -138,8 +150,12 @@ func (w *Worker) Run(ctx context.Context) error {
 	all.Wait()
 	w.desk.Close()
 	w.hangUp()
+	if err := w.pace.days.giveUp(hard, true); err != nil {
+		w.Log.Error("pace_failed", "step", "stop", "error", err)
+	}
 	kill()
 	<-beating
+	<-paced
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return w.Store.Unregister(last, w.id)
@@ -174,6 +190,7 @@ func (w *Worker) beat(ctx context.Context) <-chan struct{} {
 func (w *Worker) serve() ([]*asynq.Server, error) {
 	var servers []*asynq.Server
 	for queue, n := range w.concurrency() {
+		n += rooms[queue] // those wait for a turn and hold no lane
 		server := asynq.NewServerFromRedisClient(w.Redis, asynq.Config{
 			Concurrency:              n,
 			Queues:                   map[string]int{queue: 1},

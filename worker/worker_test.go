@@ -49,6 +49,11 @@ func newBench(t *testing.T, options mailertest.Options) *bench {
 	return &bench{t: t, store: storetest.Open(t), sink: sink, redis: client, tasks: asynq.NewClientFromRedisClient(client)}
 }
 
+// onRedis uses another Redis.
+func (b *bench) onRedis(client redis.UniversalClient) {
+	b.redis, b.tasks = client, asynq.NewClientFromRedisClient(client)
+}
+
 func (b *bench) start(change func(*worker.Options)) (stop func()) {
 	relay, err := mailer.ParseRelay("smtp://" + b.sink.Addr())
 	if err != nil {
@@ -111,7 +116,7 @@ func (b *bench) until(id int64, ok func(store.Account) bool) store.Account {
 	b.t.Helper()
 	ctx := context.Background()
 	var a store.Account
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		b.carry(ctx)
 		var err error
 		if a, err = b.store.Account(ctx, id); err != nil {

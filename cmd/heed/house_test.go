@@ -49,7 +49,6 @@ func homes() map[string][]string {
 		"github.com/osteele/liquid":           {"templates"},
 		"github.com/hibiken/asynq":            {"scheduler", "worker"},
 		"github.com/redis/go-redis/":          {"scheduler", "worker", "cmd/heed"},
-		"github.com/go-redis/redis_rate/":     {"worker"},
 		"github.com/alecthomas/kong":          {"cmd/heed"},
 		"github.com/schollz/progressbar/":     {"cmd/heed"},
 		"github.com/alicebob/miniredis/":      {"cmd/heed"},

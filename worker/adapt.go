@@ -1,0 +1,225 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"heed/mailer"
+)
+
+// How a limit gives way by itself. A provider or relay that defers our mail
+// (4yz, 421) gets half as much at once, and then a twentieth of its full rate
+// more every few seconds in which it takes mail without deferring any.
+const (
+	cutTo     = 0.5
+	cutLowest = 1.0 / 64
+	cutEvery  = 3 * time.Second // answers to what was sent before a cut say nothing of it
+	growBy    = 1.0 / 20
+	growEvery = 5 * time.Second
+	slowShare = 20 // one deferral in so many answers is a wish to get less
+)
+
+// cut is how far a limit has given way.
+type cut struct {
+	share float64   // of its full rate; 1: all
+	base  float64   // messages a second that were full for it where no limit is configured
+	at    time.Time // of the last change
+}
+
+// step is the rule: halve where deferrals say so, grow where there are none.
+func (c cut) step(ok, slow int64, ceiling, measured float64, now time.Time) cut {
+	if c.share == 0 {
+		c = cut{share: 1}
+	}
+	switch since := now.Sub(c.at); {
+	case slow > 0 && slow*slowShare >= ok+slow:
+		if c.share < 1 && since < cutEvery {
+			return c
+		}
+		if c.share == 1 {
+			c.base = ceiling
+			if ceiling == 0 {
+				c.base = max(1, measured)
+			}
+		}
+		c.share, c.at = max(c.share*cutTo, cutLowest), now
+	case ok > 0 && c.share < 1 && since >= growEvery:
+		c.share, c.at = math.Min(1, c.share+growBy), now
+	}
+	return c
+}
+
+// active tells whether it limits anything.
+func (c cut) active() bool { return c.share > 0 && c.share < 1 }
+
+func (c cut) text() string { return fmt.Sprintf("%g %g %d", c.share, c.base, c.at.UnixMilli()) }
+
+func parseCut(text string) (c cut, ok bool) {
+	var at int64
+	if _, err := fmt.Sscan(text, &c.share, &c.base, &at); err != nil || !(c.share > 0 && c.share <= 1) || c.base < 0 {
+		return cut{}, false
+	}
+	c.at = time.UnixMilli(at)
+	return c, true
+}
+
+// tally counts the answers about one group or relay since the last look.
+type tally struct {
+	ok, slow atomic.Int64
+	speed    float64 // answers a second, of late
+	total    [3]atomic.Int64
+}
+
+// What an answer says: a place in tally.total.
+const (
+	tookIt = iota
+	laterOn
+	refusedIt
+)
+
+var answerNames = [3]string{"accepted", "deferred", "rejected"}
+
+func (t *tally) count(slow bool, said mailer.Result) {
+	switch said.Code / 100 {
+	case 2:
+		t.total[tookIt].Add(1)
+	case 4:
+		t.total[laterOn].Add(1)
+	case 5:
+		t.total[refusedIt].Add(1)
+	}
+	if slow {
+		t.slow.Add(1)
+		return
+	}
+	t.ok.Add(1)
+}
+
+// measure smooths the speed over some seconds.
+func (t *tally) measure(now float64) {
+	if t.speed == 0 {
+		t.speed = now
+	}
+	t.speed += (now - t.speed) / 4
+}
+
+// adapter keeps the cuts. All workers share them in Redis; each remembers them,
+// and puts them back where Redis has forgotten.
+type adapter struct {
+	redis redis.UniversalClient
+	any   atomic.Bool // whether any cut is active
+
+	mu      sync.Mutex
+	tallies map[string]*tally
+	cuts    map[string]cut
+}
+
+func newAdapter(client redis.UniversalClient) *adapter {
+	return &adapter{redis: client, tallies: map[string]*tally{}, cuts: map[string]cut{}}
+}
+
+// of gives the tally of a name.
+func (a *adapter) of(name string) *tally {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.tallies[name] == nil {
+		a.tallies[name] = &tally{}
+	}
+	return a.tallies[name]
+}
+
+// cut tells how far a name has given way.
+func (a *adapter) cut(name string) cut {
+	if !a.any.Load() {
+		return cut{share: 1}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if c := a.cuts[name]; c.share > 0 {
+		return c
+	}
+	return cut{share: 1}
+}
+
+const cutsKey = "heed:{pace}:cuts"
+
+// swap writes a cut unless another worker was faster: its next look tells this
+// one.
+var swap = redis.NewScript(`
+if (redis.call("HGET", KEYS[1], ARGV[1]) or "") ~= ARGV[2] then return 0 end
+redis.call("HSET", KEYS[1], ARGV[1], ARGV[3])
+return 1
+`)
+
+// look takes in what other workers have found, and steps on where this one has
+// answers. ceiling gives the configured rate of a name. changed lists what has
+// another cut than before.
+func (a *adapter) look(ctx context.Context, ceiling func(string) float64, workers int, elapsed time.Duration, now time.Time) (changed []string) {
+	shared, err := a.redis.HGetAll(ctx, cutsKey).Result()
+	away := err != nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	before := map[string]float64{}
+	for name, c := range a.cuts {
+		before[name] = c.share
+	}
+	for name, text := range shared {
+		if c, ok := parseCut(text); ok && (a.cuts[name].share == 0 || c.at.After(a.cuts[name].at)) {
+			a.cuts[name] = c
+		}
+	}
+	for name, t := range a.tallies {
+		ok, slow := t.ok.Swap(0), t.slow.Swap(0)
+		t.measure(float64(ok+slow) / elapsed.Seconds())
+		if ok+slow > 0 && name != groupOf+Other { // one small domain is no reason to hold back all others
+			a.cuts[name] = a.cuts[name].step(ok, slow, ceiling(name), t.speed*float64(max(1, workers)), now)
+		}
+	}
+	active := false
+	for name, c := range a.cuts {
+		active = active || c.active()
+		if text := c.text(); !away && shared[name] != text && (c.active() || shared[name] != "") {
+			_ = swap.Run(ctx, a.redis, []string{cutsKey}, name, shared[name], text).Err() // Redis that fails here is asked again at the next look
+		}
+		if before[name] != c.share && (before[name] != 0 || c.share != 1) {
+			changed = append(changed, name)
+		}
+	}
+	a.any.Store(active)
+	return changed
+}
+
+// forget drops a cut that somebody has cleared.
+func (a *adapter) forget(ctx context.Context, name string, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c := cut{share: 1, at: now}
+	a.cuts[name] = c
+	_ = a.redis.HSet(ctx, cutsKey, name, c.text()).Err() // where Redis is away the others have read the same word in SQL
+}
+
+// slows tells whether an answer asks for less: by its code, where it has one of
+// its own, and never for what lies with one mailbox (X.1.*, X.2.*) or one message
+// (X.6.*; RFC 3463 §3). relay tells that it is the relay itself that asks: it
+// answers to MAIL, or closes.
+func slows(r mailer.Result) (slow, relay bool) {
+	if r.Outcome != mailer.Deferred || r.Code/100 != 4 {
+		return false, false
+	}
+	if r.Code == 421 || r.Stage == mailer.StageMail {
+		return true, true
+	}
+	if len(r.Enhanced) > 3 {
+		switch r.Enhanced[:4] {
+		case "4.1.", "4.2.", "4.6.":
+			return false, false
+		}
+	}
+	return true, false
+}
