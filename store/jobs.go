@@ -95,6 +95,27 @@ func (s *Store) Carry(ctx context.Context, queue string, window int) ([]Job, err
 	return jobs, err
 }
 
+// CarryAlarms takes the alarms that are due for whoever tells them without a
+// queue.
+func (s *Store) CarryAlarms(ctx context.Context) ([]Job, error) {
+	const due = `kind = 'alarm' AND queue = 'alert' AND state = 'ready' AND due <= $1`
+	var n int
+	now := s.now().UnixMicro()
+	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM job WHERE `+due, now).Scan(&n); err != nil || n == 0 {
+		return nil, err
+	}
+	var jobs []Job
+	err := s.inTx(ctx, "taking alarms", func(t *tx) error {
+		found, err := t.QueryContext(ctx, `UPDATE job SET state = 'carried', changed = $1 WHERE `+due+` RETURNING `+jobColumns, now)
+		if err != nil {
+			return err
+		}
+		jobs, err = gather(found, scanJob)
+		return err
+	})
+	return jobs, err
+}
+
 // beforeReplay lets only alarms out while the journal could not be read since
 // the start: the database may be an older copy.
 func (s *Store) beforeReplay() string {

@@ -27,7 +27,7 @@ type held struct {
 	used    time.Time // last
 }
 
-// some is how much is taken at a time.
+// some is how much is taken at a time at most beyond what is needed.
 const some = 100
 
 // take gives how many of n messages today allows for a name. Alerts get all
@@ -45,7 +45,7 @@ func (d *days) take(ctx context.Context, name string, plan []int, n int, alert b
 	if h.n < n {
 		ask := n - h.n
 		if !alert {
-			ask = max(ask, some)
+			ask = max(ask, min(some, plan[0]/20))
 		}
 		got, whole, err := d.s.TakeDay(ctx, name, plan, ask, alert)
 		if err != nil {

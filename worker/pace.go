@@ -145,6 +145,7 @@ func (p *pace) run(ctx context.Context) {
 	tick := time.NewTicker(releaseTime)
 	defer tick.Stop()
 	last := time.Now()
+	p.tend(ctx, time.Second)
 	for {
 		select {
 		case <-ctx.Done():

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"heed/consent"
@@ -24,10 +26,11 @@ type statusView struct {
 	ID    string `json:"id"`
 	State string `json:"state"`
 	store.Account
-	Rate float64    `json:"rate"` // messages a second since the start
-	ETA  *time.Time `json:"eta"`
-	Note string     `json:"note,omitempty"`
-	Held bool       `json:"held,omitempty"` // since a restore; heed campaign confirm lets it go on
+	Rate float64        `json:"rate"` // messages a second since the start
+	ETA  *time.Time     `json:"eta"`
+	Note string         `json:"note,omitempty"`
+	Pace map[string]int `json:"pace,omitempty"` // messages of the waiting ones, by the limit that they wait for
+	Held bool           `json:"held,omitempty"` // since a restore; heed campaign confirm lets it go on
 }
 
 // Run tells the status once.
@@ -54,7 +57,8 @@ func status(ctx context.Context, s *store.Store, id int64) (statusView, error) {
 	}
 	v := statusView{ID: decimal(id), State: c.State, Account: account, Note: c.Note, Held: c.Held != ""}
 	v.Rate, v.ETA = pace(c, account, time.Now())
-	return v, nil
+	v.Pace, err = s.HeldBy(ctx, id)
+	return v, err
 }
 
 // pace is how fast a campaign went since its start, and when it ends at that
@@ -92,6 +96,9 @@ func (a *app) sayStatus(v statusView) {
 		}
 	}
 	a.say("  %6d deferred\n  %6d uncertain\n  %6d in flight\n  %6d waiting", v.Deferred, v.Uncertain, v.InFlight, v.Waiting)
+	for _, name := range slices.Sorted(maps.Keys(v.Pace)) {
+		a.say("  %6d of them wait for %s", v.Pace[name], name)
+	}
 	if v.ETA != nil {
 		a.say("  %.1f messages a second, done about %s", v.Rate, v.ETA.Format(time.RFC3339))
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/mail"
 	"time"
@@ -79,13 +78,6 @@ func (a *app) trial(s *store.Store, campaign store.Campaign, whose, to string) (
 	}
 	message, err = conf.trialMessage(v, c.parsed.From, to)
 	return relay, message, err
-}
-
-func (c *config) relay() (mailer.Relay, error) {
-	if c.SMTPURL == "" {
-		return mailer.Relay{}, hinted(errors.New("there is no relay to send through"), "set SMTP_URL, such as smtp://user:password@mail.example.com:587?tls=starttls")
-	}
-	return mailer.ParseRelay(c.SMTPURL)
 }
 
 func (c *config) trialMessage(v previewView, from, to string) ([]byte, error) {

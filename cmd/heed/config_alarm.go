@@ -55,11 +55,10 @@ func (c *config) alarms(where string) (worker.Alarms, error) {
 	if m.Mail == "" {
 		return a, nil
 	}
-	text, err := c.alarmRelay()
-	if err != nil || text == "" {
-		return a, err
+	relay, err := c.alarmRelay()
+	if errors.Is(err, errNoRelay) {
+		return a, nil
 	}
-	relay, err := mailer.ParseRelay(text)
 	if err != nil {
 		return a, fmt.Errorf("the relay of the alarms: %w", err)
 	}
@@ -68,16 +67,19 @@ func (c *config) alarms(where string) (worker.Alarms, error) {
 	return a, err
 }
 
-// alarmRelay is the relay for alarms, or that of the newsletters.
-func (c *config) alarmRelay() (string, error) {
+// alarmRelay is the relay for alarms, or that of the alerts.
+func (c *config) alarmRelay() (mailer.Relay, error) {
 	switch {
 	case c.Alarm.SMTPURL != "":
-		return c.Alarm.SMTPURL, nil
+		return mailer.ParseRelay(c.Alarm.SMTPURL)
 	case c.Alarm.SMTPURLFile != "":
 		text, err := readSecret(c.relative(c.Alarm.SMTPURLFile))
-		return text, hinted(err, "alarm.smtp_url_file must hold one line, smtp://user:password@host:port?tls=starttls")
+		if err != nil {
+			return mailer.Relay{}, hinted(err, "alarm.smtp_url_file must hold one line, smtp://user:password@host:port?tls=starttls")
+		}
+		return mailer.ParseRelay(text)
 	}
-	return c.SMTPURL, nil
+	return c.relayFor("alert")
 }
 
 // checkAlarms finds what would keep alarms from arriving, without calling

@@ -22,6 +22,8 @@ func (c *config) check() []error {
 	if on := c.value("METRICS_LISTEN"); on != "" {
 		problems = append(problems, checkListen("METRICS_LISTEN", on))
 	}
+	problems = append(problems, c.checkRelays()...)
+	problems = append(problems, c.checkLimits()...)
 	problems = append(problems, c.Law.check()...)
 	problems = append(problems, c.Alarm.check()...)
 	problems = append(problems, c.Retention.check(c.plan().Backups)...)
@@ -135,6 +137,11 @@ func (c *config) checkFiles() (problems []error) {
 	}
 	if _, err := c.signer(); err != nil {
 		problems = append(problems, err)
+	}
+	if c.hasRelay() {
+		if _, err := c.relays(); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	return problems
 }

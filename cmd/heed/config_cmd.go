@@ -51,6 +51,10 @@ type configView struct {
 	Policy    policyConfig    `json:"policy"`
 	Mailboxes []mailboxConfig `json:"mailboxes"`
 
+	Relays []relayView   `json:"relays"`
+	Limits []limitConfig `json:"limits"`
+	Pace   paceConfig    `json:"pace"`
+
 	Inbox     inboxConfig     `json:"inbox"`
 	Delivery  deliveryConfig  `json:"delivery"`
 	Law       lawConfig       `json:"law"`
@@ -70,7 +74,7 @@ func (c *configPrintCommand) Run(a *app) error {
 	}
 	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, Mailboxes: conf.Mailbox,
 		Inbox: conf.Inbox, Delivery: conf.Delivery, Law: conf.Law, Alarm: conf.Alarm, Retention: conf.Retention,
-		Backups: conf.Backup, Systems: conf.System, Register: conf.recipients()}
+		Relays: conf.relayViews(), Limits: conf.Limit, Pace: conf.Pace, Backups: conf.Backup, Systems: conf.System, Register: conf.recipients()}
 	for _, s := range a.flags.table() {
 		one := settingView{s.env, conf.From[s.env].value, conf.From[s.env].from}
 		if s.secret && one.Value != "" {
@@ -100,7 +104,53 @@ func (a *app) sayConfig(v configView) {
 	for _, one := range v.Mailboxes {
 		a.say("mailbox           %s %s at %s", one.Role, one.Address, redacted(one.URL))
 	}
+	a.sayWays(v)
 	a.sayDuties(v)
+}
+
+// relayView is a relay without its password.
+type relayView struct {
+	relayConfig
+	URL string `json:"url,omitempty"`
+}
+
+func (c *config) relayViews() []relayView {
+	all := []relayView{}
+	for _, one := range c.Relay {
+		all = append(all, relayView{one, redacted(one.URL)})
+	}
+	return all
+}
+
+// sayWays prints by which ways mail goes, and how fast.
+func (a *app) sayWays(v configView) {
+	for _, one := range v.Relays {
+		classes := "everything"
+		if len(one.Classes) > 0 {
+			classes = strings.Join(one.Classes, ", ")
+		}
+		a.say("relay             %s at %s, weight %d, for %s%s", one.Name, cmp.Or(one.URL, "the address in "+one.URLFile), max(1, orZero(one.Weight)), classes,
+			bounds(one.Rate, one.Connections, one.WarmUp))
+	}
+	for _, one := range v.Limits {
+		a.say("limit             %s%s", strings.Join(append([]string{one.Group}, one.Domains...), ", "), bounds(one.Rate, one.Connections, one.WarmUp))
+	}
+	if v.Pace.ByMX {
+		a.say("pace              domains are grouped by their mail servers too")
+	}
+}
+
+func bounds(rate any, connections *int, plan []int) (text string) {
+	if rate != nil {
+		text += fmt.Sprintf(", rate %v", rate)
+	}
+	if connections != nil {
+		text += fmt.Sprintf(", %d connections", *connections)
+	}
+	if len(plan) > 0 {
+		text += fmt.Sprintf(", warm-up %v a day", plan)
+	}
+	return text
 }
 
 // sayDuties prints what is promised to people, and who else is told.

@@ -40,6 +40,10 @@ type fileConfig struct {
 	Law      lawConfig       `toml:"law" json:"law"`
 	Alarm    alarmConfig     `toml:"alarm" json:"alarm"`
 
+	Relay []relayConfig `toml:"relay" json:"-"`
+	Limit []limitConfig `toml:"limit" json:"limit"`
+	Pace  paceConfig    `toml:"pace" json:"pace"`
+
 	Retention retentionConfig `toml:"retention" json:"retention"`
 
 	Processors []recipientConfig `toml:"processor" json:"processor"`

@@ -76,7 +76,11 @@ func named(all []namedConfig) []store.Named {
 
 // secrets lists the passwords in the settings, which no message may show.
 func (c *config) secrets() (all []string) {
-	for _, text := range []string{c.DatabaseURL, c.RedisURL, c.SMTPURL, c.Alarm.SMTPURL, c.value("HEED_JOURNAL")} {
+	urls := []string{c.DatabaseURL, c.RedisURL, c.SMTPURL, c.Alarm.SMTPURL, c.value("HEED_JOURNAL")}
+	for _, one := range c.Relay {
+		urls = append(urls, one.URL)
+	}
+	for _, text := range urls {
 		u, err := url.Parse(text)
 		if err != nil {
 			continue

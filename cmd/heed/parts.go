@@ -27,8 +27,12 @@ func (p *process) parts() (parts []part, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if w != nil {
+		switch {
+		case w != nil:
 			parts = append(parts, part{"worker", p.afterRedis(w.Run)})
+		case len(p.tellable().Ways()) > 0:
+			t := worker.NewTeller(worker.Options{Store: p.s, Alarms: p.tellable(), Log: p.log})
+			parts = append(parts, part{"alarms", t.Run})
 		}
 	}
 	if p.inbox {
@@ -51,6 +55,16 @@ func (p *process) afterRedis(run func(context.Context) error) func(context.Conte
 	}
 }
 
+// tellable are the alarms, where nothing else can be sent: by a webhook, and by
+// mail if there is somebody who writes and a relay for alarms.
+func (p *process) tellable() worker.Alarms {
+	alarms, err := p.c.alarms(p.public)
+	if err != nil || p.c.Sender.From == "" {
+		alarms.Relay = nil // alarm_mail_off or heed config check tells why
+	}
+	return alarms
+}
+
 // newWorker is nil where nothing can be sent: then opt-outs, imports and cases
 // work, and campaigns wait.
 func (p *process) newWorker() (*worker.Worker, error) {
@@ -61,32 +75,35 @@ func (p *process) newWorker() (*worker.Worker, error) {
 		p.log.Warn("sending_off", "cause", err.Error())
 		return nil, nil
 	}
-	relay, err := p.c.relay()
+	relays, err := p.c.relays()
 	if err != nil {
-		if p.c.SMTPURL != "" || !p.web {
+		if p.c.hasRelay() || !p.web {
 			return nil, err
 		}
-		p.log.Warn("sending_off", "cause", "SMTP_URL is not set")
+		p.log.Warn("sending_off", "cause", "there is neither SMTP_URL nor a [[relay]]")
 		return nil, nil
 	}
 	signer, err := p.c.signer()
-	if err = firstError(err, reachable(relay.Host, p.public)); err != nil {
+	for _, one := range relays {
+		err = firstError(err, reachable(one.Host, p.public))
+	}
+	if err != nil {
 		return nil, err
 	}
 	alarms, err := p.c.alarms(p.public)
 	if err != nil {
 		p.log.Error("alarm_mail_off", "error", err.Error())
 	}
-	options := p.workerOptions(relay, signer)
+	options := p.workerOptions(relays, signer)
 	options.Alarms = alarms
 	return worker.New(options)
 }
 
-func (p *process) workerOptions(relay mailer.Relay, signer *mailer.Signer) worker.Options {
+func (p *process) workerOptions(relays []worker.Relay, signer *mailer.Signer) worker.Options {
 	c := p.c
 	sender := worker.Sender{Name: c.Sender.Name, From: c.Sender.From, Domain: c.domain(), PostalAddress: c.Sender.PostalAddress,
 		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy), Authority: c.Law.Authority}
-	return worker.Options{Store: p.s, Redis: p.redis, Relay: relay, Signer: signer, Sender: sender, Systems: c.systems(), PublicURL: p.public,
+	return worker.Options{Store: p.s, Redis: p.redis, Relays: relays, Limits: c.limitsTo(), ByMX: c.Pace.ByMX, Signer: signer, Sender: sender, Systems: c.systems(), PublicURL: p.public,
 		Connections: c.Connections, Rate: c.Rate, RetryFirst: c.RetryFirst, Log: p.log, Registry: p.registry}
 }
 
