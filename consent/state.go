@@ -2,7 +2,6 @@ package consent
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"time"
 )
@@ -239,16 +238,4 @@ func (s State) Encode() string {
 		panic("consent: a state is made of numbers and strings: " + err.Error())
 	}
 	return string(text)
-}
-
-// DecodeState reads what Encode wrote; the empty text is the zero state.
-func DecodeState(text string) (State, error) {
-	var s State
-	if text == "" || text == "{}" {
-		return s, nil
-	}
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return s, fmt.Errorf("reading a stored state: %w", err)
-	}
-	return s, nil
 }

@@ -35,9 +35,13 @@ type group struct {
 func (s *Store) claimGroup(ctx context.Context, worker string, asks []pending, results []Result) ([]Verdict, error) {
 	g := newGroup(worker, asks, results)
 	if s.lines != nil {
-		err := s.claimPiped(ctx, g)
+		err := again(ctx, "claiming", func() error {
+			g = newGroup(worker, asks, results)
+			return s.claimPiped(ctx, g)
+		})
 		return g.verdicts, err
 	}
+	ctx = context.WithoutCancel(ctx) // a context that can end costs a goroutine for each statement, and this writer is not slow
 	err := s.inTx(ctx, "claiming", func(t *tx) error {
 		g = newGroup(worker, asks, results) // anew with each try
 		return g.inOrder(ctx, t)
@@ -125,7 +129,7 @@ func (g *group) asking(t *tx) (string, []any) {
 	}
 	table, args := t.s.d.given(asked, 2, "BIGINT", "TEXT")
 	return `SELECT d.campaign, d.address, d.state, c.state, c.class, COALESCE(c.topic, 0), COALESCE(c.service, 0),
-		COALESCE(k.token, 0), p.id IS NOT NULL, a.state,
+		COALESCE(k.token, 0), p.address IS NOT NULL, a.state,
 		CASE WHEN c.service IS NULL THEN 1 ELSE (SELECT count(*) FROM holding h WHERE h.service = c.service AND h.person = p.id) END,
 		CASE WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
 			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $1) END

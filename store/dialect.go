@@ -12,8 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the "pgx" driver
+	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -49,10 +50,11 @@ var errPostgresURL = errors.New("DATABASE_URL cannot be read as postgres://user@
 func open(rawURL string) (write, read *sql.DB, d dialect, err error) {
 	switch {
 	case strings.HasPrefix(rawURL, "postgres://"), strings.HasPrefix(rawURL, "postgresql://"):
-		db, err := sql.Open("pgx", rawURL)
+		config, err := pgx.ParseConfig(rawURL)
 		if err != nil {
 			return nil, nil, d, errPostgresURL
 		}
+		db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(planAnew))
 		db.SetMaxOpenConns(24)
 		db.SetMaxIdleConns(24)
 		return db, db, postgres, nil
@@ -61,6 +63,13 @@ func open(rawURL string) (write, read *sql.DB, d dialect, err error) {
 		return write, read, sqliteDialect, err
 	}
 	return nil, nil, d, fmt.Errorf("DATABASE_URL must begin with postgres:// or sqlite:, not %q", scheme(rawURL))
+}
+
+// planAnew has PostgreSQL plan each statement for the sizes that its tables have by
+// then. A plan that is kept was made while they were empty, and reads them whole.
+func planAnew(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1", pgx.QueryExecModeSimpleProtocol)
+	return err
 }
 
 func openSQLite(path string) (write, read *sql.DB, err error) {

@@ -183,10 +183,19 @@ func (t *tx) tick() { t.now = t.s.now().UTC().Truncate(time.Microsecond) }
 // inTx runs a business step. A deadlock or a busy file is tried again, from
 // the beginning.
 func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) error {
-	var err error
 	defer s.prepareWanted(ctx)
+	if err := again(ctx, what, func() error { return s.once(ctx, step) }); err != nil {
+		return err
+	}
+	s.makeGood(ctx)
+	return nil
+}
+
+// again tries until nothing stands in the way that passes by itself.
+func again(ctx context.Context, what string, once func() error) error {
+	var err error
 	for try := 0; try < 8; try++ {
-		if err = s.once(ctx, step); err == nil || !passing(err) || ctx.Err() != nil {
+		if err = once(); err == nil || !passing(err) || ctx.Err() != nil {
 			break
 		}
 		time.Sleep(time.Duration(try*try+1) * time.Millisecond)
@@ -197,7 +206,6 @@ func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	s.makeGood(ctx)
 	return nil
 }
 

@@ -56,7 +56,33 @@ CREATE TABLE delivery_sum (
 );
 ALTER TABLE campaign ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0 CHECK (pruned IN (0, 1));
 
+-- Open claims are asked for by address and campaign, or, by whoever opts out, by
+-- the address alone: one index serves both. Each message writes and deletes one.
+CREATE TABLE open_claim (
+    address  TEXT NOT NULL,
+    campaign BIGINT NOT NULL,
+    token    BIGINT NOT NULL,
+    worker   TEXT NOT NULL,
+    at       BIGINT NOT NULL,
+    PRIMARY KEY (address, campaign)
+);
+INSERT INTO open_claim (address, campaign, token, worker, at) SELECT address, campaign, token, worker, at FROM claim;
+DROP TABLE claim;
+ALTER TABLE open_claim RENAME TO claim;
+
 -- +goose Down
+CREATE TABLE old_claim (
+    campaign BIGINT NOT NULL,
+    address  TEXT NOT NULL,
+    token    BIGINT NOT NULL,
+    worker   TEXT NOT NULL,
+    at       BIGINT NOT NULL,
+    PRIMARY KEY (campaign, address)
+);
+INSERT INTO old_claim (campaign, address, token, worker, at) SELECT campaign, address, token, worker, at FROM claim;
+DROP TABLE claim;
+ALTER TABLE old_claim RENAME TO claim;
+CREATE INDEX claim_address ON claim (address);
 ALTER TABLE campaign DROP COLUMN pruned;
 DROP TABLE delivery_sum;
 DROP INDEX person_shape;
