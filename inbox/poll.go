@@ -29,6 +29,14 @@ type Mailbox struct {
 	OAuth        OAuth  // for the latter two
 }
 
+// Name is what the store calls the mailbox.
+func (m Mailbox) Name() (string, error) {
+	where, err := ParseMailboxURL(m.URL)
+	return m.nameIn(where), err
+}
+
+func (m Mailbox) nameIn(where MailboxURL) string { return m.Address + "/" + where.Folder }
+
 // Poller reads one mailbox: it records what its mails ask for and files them.
 type Poller struct {
 	Store   *store.Store
@@ -101,7 +109,7 @@ func longest(err error) time.Duration {
 
 // begin refuses what no server could mend.
 func (p *Poller) begin(where MailboxURL) (*visits, error) {
-	v := &visits{Poller: p, where: where, name: p.Mailbox.Address + "/" + where.Folder, portion: portion}
+	v := &visits{Poller: p, where: where, name: p.Mailbox.nameIn(where), portion: portion}
 	v.remember(0)
 	switch p.Mailbox.Auth {
 	case "", AuthPassword:

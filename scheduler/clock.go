@@ -30,7 +30,7 @@ func (s *Scheduler) clockLoop(ctx context.Context) {
 // clocks does what is due. One part that fails keeps no other from its work.
 func (s *Scheduler) clocks(ctx context.Context) error {
 	_, err := s.Store.RepeatAlarms(ctx)
-	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), s.watchReports(ctx), err, s.retain(ctx))
+	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), s.watchInboxes(ctx), s.watchReports(ctx), s.watchPaused(ctx), err, s.retain(ctx))
 }
 
 // retain takes away what was kept long enough, once a day.
@@ -64,6 +64,32 @@ func (s *Scheduler) watchMailboxes(ctx context.Context) error {
 		}
 	}
 	return s.Store.MatchAlarms(ctx, store.AlarmMailbox, keys)
+}
+
+// watchInboxes has an alarm for each mailbox of the configuration that no process
+// looks into. Right after its start it knows too little.
+func (s *Scheduler) watchInboxes(ctx context.Context) error {
+	if s.Now().Sub(s.began) < store.MailboxPatience {
+		return nil
+	}
+	silent, err := s.Store.SilentMailboxes(ctx, s.Mailboxes, store.MailboxPatience)
+	if err != nil {
+		return err
+	}
+	var keys []string
+	for _, m := range silent {
+		keys = append(keys, "mailbox "+m.Role)
+	}
+	return s.Store.MatchAlarms(ctx, store.AlarmInbox, keys)
+}
+
+// watchPaused has an alarm while a campaign that paused itself waits for a person.
+func (s *Scheduler) watchPaused(ctx context.Context) error {
+	keys, err := s.Store.PausedThemselves(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Store.MatchAlarms(ctx, store.AlarmPaused, keys)
 }
 
 // watchReports has an alarm while many reports come about mail that was never

@@ -28,6 +28,8 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics
 	Now      func() time.Time      // nil: time.Now
+
+	Mailboxes []store.MailboxName // that some process is to read
 }
 
 // Scheduler carries work from the store to the queues.
@@ -35,6 +37,7 @@ type Scheduler struct {
 	Options
 	client    *asynq.Client
 	inspector *asynq.Inspector
+	began     time.Time
 	rest      map[int64]time.Time // until when a fan-out that is far ahead rests; of fanLoop
 }
 
@@ -46,7 +49,7 @@ func New(o Options) *Scheduler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Scheduler{Options: o, client: asynq.NewClientFromRedisClient(o.Redis), inspector: asynq.NewInspectorFromRedisClient(o.Redis), rest: map[int64]time.Time{}}
+	s := &Scheduler{Options: o, client: asynq.NewClientFromRedisClient(o.Redis), inspector: asynq.NewInspectorFromRedisClient(o.Redis), began: o.Now(), rest: map[int64]time.Time{}}
 	if o.Registry != nil {
 		o.Registry.MustRegister(&queueFigures{s}, &deskFigures{s})
 	}

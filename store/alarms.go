@@ -25,13 +25,15 @@ const (
 	AlarmSystem      = "system_silent"     // another system has not said what became of a person's data
 	AlarmRestored    = "database_restored" // an older copy was put back, and campaigns are on hold
 	AlarmForeign     = "foreign_reports"   // somebody else seems to write in our name
+	AlarmPaused      = "campaign_paused"   // a campaign paused itself
+	AlarmInbox       = "inbox_silent"      // no process reads a mailbox
 	AlarmTest        = "test"
 )
 
 // AlarmKinds lists the kinds.
 func AlarmKinds() []string {
 	return []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter,
-		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmForeign, AlarmTest}
+		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmForeign, AlarmPaused, AlarmInbox, AlarmTest}
 }
 
 // Alarm is something that the operator must know at once. Key says which thing

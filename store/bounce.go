@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"heed/consent"
@@ -158,7 +159,26 @@ func (t *tx) pauseFor(ctx context.Context, campaign int64, refused int, status s
 	if _, err := t.exec(ctx, `DELETE FROM policy_refusal WHERE campaign = $1`, campaign); err != nil {
 		return 0, fmt.Errorf("beginning the count anew: %w", err)
 	}
-	return campaign, nil
+	return campaign, t.raise(ctx, AlarmPaused, campaignKey(campaign))
+}
+
+// campaignKey names a campaign in an alarm.
+func campaignKey(id int64) string { return "campaign " + strconv.FormatInt(id, 10) }
+
+// PausedThemselves lists the campaigns that wait for a person because something
+// went wrong, by their alarm's key. What a person paused has no note, and what a
+// restore has put on hold has an alarm of its own.
+func (s *Store) PausedThemselves(ctx context.Context) ([]string, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT id FROM campaign WHERE state = 'paused' AND note <> '' AND held = '' ORDER BY id`)
+	if err != nil {
+		return nil, fmt.Errorf("looking for campaigns that paused themselves: %w", err)
+	}
+	ids, err := gather(found, single[int64])
+	var keys []string
+	for _, id := range ids {
+		keys = append(keys, campaignKey(id))
+	}
+	return keys, err
 }
 
 // How many reports about mail of somebody else are too many. A few come to

@@ -66,6 +66,9 @@ func TestPolicyBouncesPauseTheCampaign(t *testing.T) {
 		if c.State != "paused" || !strings.Contains(c.Note, "5.7.1") {
 			t.Errorf("the campaign is %s: %q", c.State, c.Note)
 		}
+		if open, err := s.Alarms(ctx, true); err != nil || len(open) != 1 || open[0].Kind != store.AlarmPaused || open[0].Key != "campaign 1" {
+			t.Errorf("the open alarms are %+v, %v", open, err)
+		}
 		e, err := s.Explain(ctx, "p0@example.com")
 		must(t, err)
 		if len(e.Ledger) != 1 || e.State.Dead {

@@ -66,6 +66,25 @@ func (s *Store) TroubledMailboxes(ctx context.Context, longer time.Duration) ([]
 	return all, rows.Err()
 }
 
+// MailboxName is a mailbox as the configuration has it.
+type MailboxName struct{ Name, Role string }
+
+// SilentMailboxes lists those that no process has looked into for so long: each
+// look begins with a lease, also one that then fails.
+func (s *Store) SilentMailboxes(ctx context.Context, all []MailboxName, longer time.Duration) (silent []MailboxName, err error) {
+	for _, m := range all {
+		var seen int64
+		err := s.read.QueryRowContext(ctx, `SELECT seen FROM mailbox WHERE name = $1`, m.Name).Scan(&seen)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("asking when a mailbox was looked into: %w", err)
+		}
+		if seen < s.now().Add(-longer).UnixMicro() {
+			silent = append(silent, m)
+		}
+	}
+	return silent, nil
+}
+
 // MailboxRead tells up to which UID a mailbox was looked through, in which
 // other people's mail stays. It is 0 where UIDs mean other mails now.
 func (s *Store) MailboxRead(ctx context.Context, name string, validity uint32) (uid uint32, err error) {

@@ -205,6 +205,10 @@ func (s *Store) RetainDaily(ctx context.Context) (dropped []Dropped, done bool, 
 	if dropped, err = s.Retain(ctx, false); err != nil {
 		return dropped, false, err
 	}
+	tidied, err := s.tidy(ctx)
+	if dropped = append(dropped, tidied...); err != nil {
+		return dropped, false, err
+	}
 	return dropped, true, s.inTx(ctx, "noting that the day's retention is done", func(t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO counter (name, value) VALUES ('retention', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, today)
 		return err

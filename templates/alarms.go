@@ -33,6 +33,10 @@ var alarmWords = map[string]AlarmWords{
 		"compare each with the log and the relay's: `heed campaign cancel ID` what was sent since, `heed campaign confirm ID` the rest"},
 	"foreign_reports": {"twenty bounces or spam reports within an hour were about mail that heed did not send",
 		"look at some in `Processed`: if they carry your domain, somebody forges it, or has a password of yours. Change the passwords of the relay and of the mailboxes, and let DMARC refuse what is not signed"},
+	"campaign_paused": {"a campaign paused itself, because the receiving side refuses our mail by policy; nobody was suppressed for it",
+		"see the reason with `heed campaign status ID`; look at SPF, DKIM, reputation and content, then `heed campaign resume ID` or `heed campaign cancel ID`"},
+	"inbox_silent": {"no process has looked into a mailbox for five minutes; requests in it wait, and their time runs",
+		"start `heed inbox`, or `heed serve`, which holds it; if it runs, its log says what keeps it"},
 	"test": {"somebody tries whether alarms arrive", "nothing: it arrived"},
 }
 

@@ -41,8 +41,8 @@ type Sender struct {
 // Options are what a worker needs.
 type Options struct {
 	Store       *store.Store
-	Redis       redis.UniversalClient
-	Relay       mailer.Relay // the only one; not used where Relays are given
+	Redis       redis.UniversalClient // stays open until Run has returned: asynq's subscriber panics where it is closed before
+	Relay       mailer.Relay          // the only one; not used where Relays are given
 	Relays      []Relay
 	Limits      []Limit                                                     // by who receives
 	ByMX        bool                                                        // groups domains by their mail servers too

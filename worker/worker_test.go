@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,12 +74,14 @@ func (b *bench) start(change func(*worker.Options)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
-	return func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			b.t.Error(err)
 		}
-	}
+	})
+	b.t.Cleanup(stop) // before Redis goes, also where a test failed
+	return stop
 }
 
 // contacts stores n people.

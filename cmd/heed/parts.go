@@ -12,6 +12,7 @@ import (
 	"heed/inbox"
 	"heed/mailer"
 	"heed/scheduler"
+	"heed/store"
 	"heed/web"
 	"heed/worker"
 )
@@ -19,7 +20,7 @@ import (
 // parts makes what the roles of this process run beside the server.
 func (p *process) parts() (parts []part, err error) {
 	if p.scheduler {
-		s := scheduler.New(scheduler.Options{Store: p.s, Redis: p.redis, Log: p.log, Registry: p.registry})
+		s := scheduler.New(scheduler.Options{Store: p.s, Redis: p.redis, Log: p.log, Registry: p.registry, Mailboxes: p.mailboxes()})
 		parts = append(parts, part{"scheduler", p.afterRedis(s.Run)})
 	}
 	if p.worker {
@@ -131,6 +132,17 @@ func (p *process) pollers() (parts []part, err error) {
 		figures, parts = append(figures, poller), append(parts, part{"inbox " + box.Role, poller.Run})
 	}
 	return parts, p.registry.Register(figures)
+}
+
+// mailboxes are those that this process or another is to read.
+func (p *process) mailboxes() (all []store.MailboxName) {
+	for _, box := range p.c.Mailbox {
+		name, err := p.c.mailboxOf(box).Name()
+		if box.URL != "" && err == nil {
+			all = append(all, store.MailboxName{Name: name, Role: box.Role})
+		}
+	}
+	return all
 }
 
 // owner names this installation in the leases of mailboxes. It is the same
