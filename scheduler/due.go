@@ -27,6 +27,22 @@ func (s *Scheduler) fanOut(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// alerts writes the deliveries of alerts and carries them: in a loop of its own,
+// so that they wait for no chunk of a newsletter.
+func (s *Scheduler) alerts(ctx context.Context) error {
+	for ctx.Err() == nil {
+		open, err := s.Store.Unfanned(ctx, true)
+		for _, one := range open {
+			_, failed := s.Store.FanOut(ctx, one.ID)
+			err = errors.Join(err, failed)
+		}
+		if err = errors.Join(err, s.carry(ctx, urgent)); err != nil || len(open) == 0 {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
 // restful is how many times longer than its last step a fan-out that is far ahead
 // rests: others write too.
 const restful = 4
@@ -34,7 +50,7 @@ const restful = 4
 // fanSome writes a chunk of each campaign that does not rest. more tells that
 // there was one.
 func (s *Scheduler) fanSome(ctx context.Context) (more bool, err error) {
-	open, err := s.Store.Unfanned(ctx)
+	open, err := s.Store.Unfanned(ctx, false)
 	if err != nil {
 		return false, err
 	}

@@ -68,8 +68,8 @@ const (
 func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan struct{}, 6)
-	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.sweepLoop, s.listenLoop, s.clockLoop, s.journalLoop} {
+	done := make(chan struct{}, 7)
+	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.alertLoop, s.sweepLoop, s.listenLoop, s.clockLoop, s.journalLoop} {
 		go func() {
 			loop(ctx)
 			done <- struct{}{}
@@ -99,7 +99,15 @@ func (s *Scheduler) every(ctx context.Context, pause time.Duration, what string,
 	}
 }
 
-func (s *Scheduler) carryLoop(ctx context.Context) { s.every(ctx, look, "carry", s.carry) }
+func (s *Scheduler) carryLoop(ctx context.Context) {
+	s.every(ctx, look, "carry", func(ctx context.Context) error {
+		return s.carry(ctx, func(queue string) bool { return !urgent(queue) })
+	})
+}
+
+func (s *Scheduler) alertLoop(ctx context.Context) { s.every(ctx, look, "alerts", s.alerts) }
+
+func urgent(queue string) bool { return queue == "alert" }
 
 func (s *Scheduler) fanLoop(ctx context.Context) { s.every(ctx, look, "fan_out", s.fanOut) }
 
@@ -141,12 +149,15 @@ func (s *Scheduler) sweepLoop(ctx context.Context) {
 // carry hands the numbers of ready jobs to their queues. A queue never holds
 // more than two batches for each worker that lives, so that an opt-out is not
 // overtaken by what was rendered long ago, and Redis stays small.
-func (s *Scheduler) carry(ctx context.Context) error {
+func (s *Scheduler) carry(ctx context.Context, which func(queue string) bool) error {
 	capacity, err := s.Store.Capacity(ctx, "worker")
 	if err != nil || capacity == 0 {
 		return err
 	}
 	for _, queue := range Queues() {
+		if !which(queue) {
+			continue
+		}
 		if err := s.carryQueue(ctx, queue, 2*capacity); err != nil {
 			return err
 		}

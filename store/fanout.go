@@ -14,7 +14,7 @@ import (
 // leaves at once.
 const (
 	firstChunk = 100
-	fanChunk   = 1000
+	fanChunk   = 500
 	BatchSize  = 100
 )
 
@@ -255,10 +255,14 @@ type Unfanned struct {
 // time: whoever has an opt-out to record waits for each of its steps.
 const ahead = 100
 
-// Unfanned lists them, alerts first.
-func (s *Store) Unfanned(ctx context.Context) ([]Unfanned, error) {
+// Unfanned lists them: what is urgent, such as alerts, or what is not.
+func (s *Store) Unfanned(ctx context.Context, urgent bool) ([]Unfanned, error) {
+	which := `IN`
+	if urgent {
+		which = `NOT IN`
+	}
 	found, err := s.read.QueryContext(ctx, `SELECT c.id, (SELECT count(*) FROM (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state = 'ready' LIMIT $1) x)
-		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 ORDER BY CASE c.class WHEN 'alert' THEN 0 ELSE 1 END, c.id`, ahead)
+		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 AND c.class `+which+` ('newsletter', 'partner_offer') ORDER BY c.id`, ahead)
 	if err != nil {
 		return nil, fmt.Errorf("looking for audiences to write: %w", err)
 	}
