@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,7 +178,7 @@ func (a *adapter) look(ctx context.Context, ceiling func(string) float64, worker
 	for name, t := range a.tallies {
 		ok, slow := t.ok.Swap(0), t.slow.Swap(0)
 		t.measure(float64(ok+slow) / elapsed.Seconds())
-		if ok+slow > 0 && name != groupOf+Other { // one small domain is no reason to hold back all others
+		if ok+slow > 0 && !spared(name, ok) {
 			a.cuts[name] = a.cuts[name].step(ok, slow, ceiling(name), t.speed*float64(max(1, workers)), now)
 		}
 	}
@@ -193,6 +194,13 @@ func (a *adapter) look(ctx context.Context, ceiling func(string) float64, worker
 	}
 	a.any.Store(active)
 	return changed
+}
+
+// spared tells what is never cut: all other domains together, for what one small
+// server says is no reason to hold back the rest; and a relay that takes nothing
+// at all, which is away rather than too busy.
+func spared(name string, ok int64) bool {
+	return name == groupOf+Other || ok == 0 && strings.HasPrefix(name, relayOf)
 }
 
 // forget drops a cut that somebody has cleared.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -331,4 +332,41 @@ func TestGroupsByMX(t *testing.T) {
 	b.until(id+1, func(a store.Account) bool { return a.Accepted == 31 }) // other.example is still on the list
 	stop()
 	neverAbove(t, b.sink.Records()[2:], "company.example", start, 10, 0)
+}
+
+// counter counts the commands that have to do with the pace.
+type counter struct{ n atomic.Int64 }
+
+func (c *counter) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c *counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if text := fmt.Sprint(cmd.Args()...); strings.Contains(text, "{pace}") && cmd.Name() != "hgetall" { // that is once a second
+			c.n.Add(1)
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (c *counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// TestNoLimitCostsNothing: a campaign without limits never asks for its pace; one
+// with limits asks once for many messages.
+func TestNoLimitCostsNothing(t *testing.T) {
+	for name, rate := range map[string]float64{"none": 0, "plenty": 1e5} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, mailertest.Options{})
+			var asked counter
+			b.redis.AddHook(&asked)
+			id := b.mixed(map[string]int{"gmail.com": 150, "example.net": 150}, 0)
+			stop := b.start(func(o *worker.Options) { o.Rate = rate })
+			b.until(id, func(a store.Account) bool { return a.Accepted == 300 })
+			stop()
+			if n := asked.n.Load(); (n > 0) != (rate > 0) || n > 60 {
+				t.Errorf("Redis was asked %d times for 300 messages", n)
+			}
+		})
+	}
 }

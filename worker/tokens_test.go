@@ -236,3 +236,48 @@ func TestSlows(t *testing.T) {
 		}
 	}
 }
+
+// TestGroups: the groups that are known, those of one's own, and by servers;
+// what only looks like one belongs to none.
+func TestGroups(t *testing.T) {
+	g := newGroups([]Limit{{Group: "customer", Domains: []string{"example.net"}, MX: []string{"mail.example.net"}}, {Group: "apart", Domains: []string{"googlemail.com"}}})
+	for email, want := range map[string]string{"a@gmail.com": "google", "a@GMail.Com": "google", "a@googlemail.com": "apart", "a@hotmail.co.uk": "microsoft",
+		"a@example.net": "customer", "a@sub.example.net": Other, "a@notgmail.com": Other, "a@gmail.com.example": Other, "": Other, "a@": Other} {
+		if got := g.of(email); got != want {
+			t.Errorf("%q is in %s, want %s", email, got, want)
+		}
+	}
+	for host, want := range map[string]string{"aspmx.l.google.com.": "google", "x-com.mail.protection.outlook.com": "microsoft", "mx1.mail.example.net.": "customer",
+		"notgoogle.com": Other, "": Other, ".": Other, "com": Other} {
+		if got := g.byServer(host); got != want {
+			t.Errorf("the server %q is of %s, want %s", host, got, want)
+		}
+	}
+}
+
+// TestLeasesEndAndComeBack: a worker that dies leaves nothing taken for long, and
+// an emptied Redis gives nobody more than there are.
+func TestLeasesEndAndComeBack(t *testing.T) {
+	onRedis(t, func(t *testing.T, client *redis.Client, flush func()) {
+		ctx := context.Background()
+		begin := func(worker string) *leases {
+			return &leases{redis: client, worker: worker, tokens: newTokens(client), held: map[lease]bool{}}
+		}
+		a, b := begin("a"), begin("b")
+		one, ok1 := a.take(ctx, "google", 2)
+		_, ok2 := b.take(ctx, "google", 2)
+		if _, ok3 := a.take(ctx, "google", 2); !ok1 || !ok2 || ok3 {
+			t.Errorf("of two leases: %v, %v, a third %v", ok1, ok2, ok3)
+		}
+		flush()
+		a.renew(ctx)
+		b.renew(ctx)
+		if _, ok := b.take(ctx, "google", 2); ok {
+			t.Error("an emptied Redis gave a third")
+		}
+		a.drop(one)
+		if _, ok := b.take(ctx, "google", 2); !ok {
+			t.Error("what was ended cannot be taken")
+		}
+	})
+}

@@ -67,12 +67,19 @@ func (t *turns) send(ctx context.Context, r *relay, shares []share, now []store.
 	used := map[string]int{}
 	b := t.b
 	b.used = used
+	defer t.p.close(shares)
 	rest, whole = t.p.w.round(ctx, b, r, now)
 	for _, one := range shares {
 		t.p.returnDays(r, one.group, one.grant.n-used[one.group])
-		t.p.leases.drop(one.grant.lease)
 	}
 	return rest, whole
+}
+
+// close ends the conversations of a batch.
+func (p *pace) close(shares []share) {
+	for _, one := range shares {
+		p.leases.drop(one.grant.lease)
+	}
 }
 
 // next chooses a relay and takes turns for as many messages as may go by it. A
@@ -88,6 +95,7 @@ func (t *turns) next(ctx context.Context, letters []store.Letter) (*relay, []sha
 		}
 		shares = t.p.split(letters)
 		if err := t.p.grant(ctx, t.b, r, shares); err != nil {
+			t.p.close(shares)
 			t.p.w.relays.drop(r, t.b.j.Queue)
 			return nil, nil, err
 		}

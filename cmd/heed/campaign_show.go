@@ -57,8 +57,27 @@ func status(ctx context.Context, s *store.Store, id int64) (statusView, error) {
 	}
 	v := statusView{ID: decimal(id), State: c.State, Account: account, Note: c.Note, Held: c.Held != ""}
 	v.Rate, v.ETA = pace(c, account, time.Now())
-	v.Pace, err = s.HeldBy(ctx, id)
+	if v.Pace, err = s.HeldBy(ctx, id); err != nil || len(v.Pace) == 0 {
+		return v, err
+	}
+	limits, err := s.Pace(ctx)
+	v.ETA = later(v.ETA, v.Pace, limits, time.Now())
 	return v, err
+}
+
+// later puts off the guess where a limit takes longer; other campaigns that wait
+// for it too are not part of it.
+func later(eta *time.Time, held map[string]int, limits []store.PaceView, now time.Time) *time.Time {
+	for _, one := range limits {
+		n := held[one.Name]
+		if n == 0 || one.Rate <= 0 || eta == nil {
+			continue
+		}
+		if at := now.Add(time.Duration(float64(n) / one.Rate * float64(time.Second))).UTC().Truncate(time.Second); at.After(*eta) {
+			eta = &at
+		}
+	}
+	return eta
 }
 
 // pace is how fast a campaign went since its start, and when it ends at that
