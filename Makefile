@@ -1,10 +1,12 @@
 # Each target says what it does in the comment behind it; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-race corpus e2e chaos bench bench-large backlog fuzz build lint clean
+.PHONY: help demo test test-unit test-race corpus e2e chaos simulate bench bench-large backlog fuzz build lint clean
 
 ROUNDS ?= 20
 FUZZTIME ?= 30s
+SEEDS ?= 10000
+FROM ?= 0
 
 # A collection of real mails beside this folder is tested against where it exists.
 HEED_CORPUS ?= ../shared/corpus
@@ -36,6 +38,9 @@ e2e: ## the story on four set-ups: SQLite or PostgreSQL, in-process or real Redi
 
 chaos: ## rounds of faults by seed, ROUNDS=n (20) of them, counted in chaos.json; SEED=n plays one again
 	@HEED_CHAOS_ROUNDS=$(ROUNDS) HEED_CHAOS_SEED=$(SEED) .ci/suites rounds
+
+simulate: ## courses of events of the send by seed, SEEDS=n (10000) of them from FROM=n (0) on; SEED=n shows one
+	@HEED_SIM_SEEDS=$(SEEDS) HEED_SIM_FROM=$(FROM) HEED_SIM_SEED=$(SEED) .ci/suites simulate
 
 bench: ## measure how fast and how exact it is, half an hour long; writes bench.json
 	@.ci/suites bench

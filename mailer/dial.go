@@ -108,7 +108,7 @@ func (d *dialer) options() []mail.Option {
 // open makes the TCP connection, and the TLS one on it where TLS comes first. Go sets
 // TCP_NODELAY by itself: each step of the conversation leaves at once.
 func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+	conn, err := d.relay.Dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package mailer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,6 +37,10 @@ type Relay struct {
 	Timeouts Timeouts             // zero fields take the defaults of RFC 5321
 	Clock    func() time.Duration // a clock that runs on through suspend; nil: [BootTime]
 	Now      func() time.Time     // wall time for results; nil: time.Now
+
+	// Dial makes the TCP connection; nil: [net.Dialer]. Tests talk to servers that
+	// are no sockets.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Timeouts bounds each wait for the relay. The defaults are those that
@@ -154,6 +159,9 @@ func (r Relay) withDefaults() Relay {
 	}
 	if r.Now == nil {
 		r.Now = time.Now
+	}
+	if r.Dial == nil {
+		r.Dial = (&net.Dialer{}).DialContext
 	}
 	r.Timeouts = r.Timeouts.withDefaults()
 	return r

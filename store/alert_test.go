@@ -48,8 +48,10 @@ func TestAlertOfUnknownFateGoesOutOnceMore(t *testing.T) {
 		if !v.Granted {
 			t.Fatalf("copy %d: %+v", copy, v)
 		}
+		must(t, s.Do(ctx, `UPDATE campaign SET state = 'paused'`)) // what is planned meanwhile waits until it goes on
 		d.Finish(store.Result{Ask: letters[0].Ask, Token: v.Token, Outcome: store.Uncertain, EndAt: now})
 		must(t, d.Flush(ctx))
+		must(t, s.Resume(ctx, id))
 		must(t, s.EndJob(ctx, j, time.Time{}))
 		if n, err := s.Requeue(ctx); err != nil || n != 0 {
 			t.Fatalf("copy %d comes again at once: %d, %v", copy, n, err)

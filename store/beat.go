@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,7 +19,7 @@ const Silence = 5 * time.Second
 func (s *Store) Register(ctx context.Context, worker, role string, capacity int) error {
 	return s.inTx(ctx, "registering a worker", func(t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO worker (id, place, role, capacity, started, beat) VALUES ($1, $2, $3, $4, $5, $5)
-			ON CONFLICT (id) DO UPDATE SET beat = $5, capacity = $4`, worker, place(os.Getpid()), role, capacity, t.now.UnixMicro())
+			ON CONFLICT (id) DO UPDATE SET beat = $5, capacity = $4`, worker, own(), role, capacity, t.now.UnixMicro())
 		return err
 	})
 }
@@ -158,6 +159,9 @@ func (s *Store) deadWorkers(ctx context.Context) (dead []string, err error) {
 	return dead, found.Err()
 }
 
+// own is the place of this process, which never changes.
+var own = sync.OnceValue(func() string { return place(os.Getpid()) })
+
 // place names a process so that no other process, now or after a restart of
 // the machine, has the same name: boot, PID namespace, PID and start time.
 func place(pid int) string {
@@ -189,7 +193,7 @@ func startTime(pid int) string {
 // longer exists. Of any other place we know nothing.
 func gone(where string) bool {
 	fields := strings.Fields(where)
-	mine := strings.Fields(place(os.Getpid()))
+	mine := strings.Fields(own())
 	if len(fields) != 4 || len(mine) != 4 || fields[0] != mine[0] || fields[1] != mine[1] {
 		return false
 	}

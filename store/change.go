@@ -65,6 +65,8 @@ func (t *tx) beginMove(ctx context.Context, c *AddressChange, staff string) erro
 	switch before, after := held[c.Old], held[c.New]; {
 	case before.subject == "":
 		return fmt.Errorf("nobody is stored under %s: %w", c.OldEmail, ErrNotFound)
+	case before.state.Erased != 0: // their keys go any moment: what is sealed now nobody could open
+		return fmt.Errorf("whoever has %s is being deleted: %w", c.OldEmail, ErrRefused)
 	case after.subject != "":
 		return fmt.Errorf("%s: %w", c.NewEmail, ErrTaken)
 	case after.state.Erased != 0:
@@ -222,9 +224,12 @@ func (t *tx) confirmHalf(ctx context.Context, c AddressChange, fresh bool) error
 		return err
 	}
 	state := "done"
-	if held[c.Old].subject == "" || held[c.New].subject != "" || held[c.New].state.Erased != 0 {
+	switch before, after := held[c.Old], held[c.New]; {
+	case before.state.Erased != 0:
+		state = "dropped" // they are being deleted, and must not get away under another key
+	case before.subject == "" || after.subject != "" || after.state.Erased != 0:
 		state, err = "dropped", t.cannotMove(ctx, c)
-	} else {
+	default:
 		err = t.move(ctx, c, held)
 	}
 	if err != nil {

@@ -281,3 +281,26 @@ func TestOptOutDuringAChangeOfAddress(t *testing.T) {
 		clean(t, s.Store)
 	})
 }
+
+// TestNobodyMovesAwayFromTheirErasure: an erasure that is under way finds its
+// person where they were.
+func TestNobodyMovesAwayFromTheirErasure(t *testing.T) {
+	engines(t, func(t *testing.T, o store.Options) {
+		ctx, s := context.Background(), opened(t, o)
+		id := haunt(t, s)
+		c, err := s.MoveContact(ctx, ghost+"@example.com", "away@example.com", 0, "kim")
+		must(t, err)
+		_, err = s.EraseOne(ctx, id)
+		must(t, err)
+		clicks(t, s, c, c.New)
+		if done := clicks(t, s, c, c.Old); done.State != "dropped" {
+			t.Errorf("during the erasure the change of address is %s", done.State)
+		}
+		if _, err := s.MoveContact(ctx, ghost+"@example.com", "away@example.com", 0, "kim"); !errors.Is(err, store.ErrRefused) {
+			t.Errorf("during the erasure another one gives %v", err)
+		}
+		must(t, s.Erase(ctx, id))
+		answers(t, s, id)
+		gone(t, s, id)
+	})
+}

@@ -44,10 +44,32 @@ var (
 
 var errPostgresURL = errors.New("DATABASE_URL cannot be read as postgres://user@host/name")
 
+// writers lets those who write to SQLite go one after the other, in the order in
+// which they came. Of those that wait for the one connection of a pool
+// database/sql picks any, and the engine's own busy handler lets them starve.
+type writers chan struct{}
+
+func (w writers) enter(ctx context.Context) error {
+	if w == nil {
+		return nil
+	}
+	select {
+	case w <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (w writers) leave() {
+	if w != nil {
+		<-w
+	}
+}
+
 // open gives a pool for writers and one for readers; on PostgreSQL they are the
-// same. SQLite takes one writer: a pool of one connection queues writers in
-// order, where the engine's own busy handler would let them starve.
-func open(rawURL string) (write, read *sql.DB, d dialect, err error) {
+// same. SQLite takes one writer, whose pool has one connection.
+func open(rawURL string, connect func(dsn string) (*sql.DB, error)) (write, read *sql.DB, d dialect, err error) {
 	switch {
 	case strings.HasPrefix(rawURL, "postgres://"), strings.HasPrefix(rawURL, "postgresql://"):
 		config, err := pgx.ParseConfig(rawURL)
@@ -59,7 +81,7 @@ func open(rawURL string) (write, read *sql.DB, d dialect, err error) {
 		db.SetMaxIdleConns(24)
 		return db, db, postgres, nil
 	case strings.HasPrefix(rawURL, "sqlite:"):
-		write, read, err = openSQLite(strings.TrimPrefix(rawURL, "sqlite:"))
+		write, read, err = openSQLite(strings.TrimPrefix(rawURL, "sqlite:"), connect)
 		return write, read, sqliteDialect, err
 	}
 	return nil, nil, d, fmt.Errorf("DATABASE_URL must begin with postgres:// or sqlite:, not %q", scheme(rawURL))
@@ -72,15 +94,18 @@ func planAnew(ctx context.Context, conn *pgx.Conn) error {
 	return err
 }
 
-func openSQLite(path string) (write, read *sql.DB, err error) {
+func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, read *sql.DB, err error) {
+	if connect == nil {
+		connect = func(dsn string) (*sql.DB, error) { return sql.Open("sqlite", dsn) }
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the folder of the database: %w", err)
 	}
-	if write, err = sql.Open("sqlite", sqliteDSN(path, "immediate")); err != nil {
+	if write, err = connect(sqliteDSN(path, "immediate")); err != nil {
 		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	write.SetMaxOpenConns(1)
-	if read, err = sql.Open("sqlite", sqliteDSN(path, "deferred")); err != nil {
+	if read, err = connect(sqliteDSN(path, "deferred")); err != nil {
 		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	read.SetMaxOpenConns(8)

@@ -123,7 +123,7 @@ type journalTable struct {
 }
 
 func openJournalTable(ctx context.Context, url string) (*openPlace, error) {
-	write, read, d, err := open(url)
+	write, read, d, err := open(url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the journal: %w", err)
 	}

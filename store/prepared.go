@@ -46,6 +46,10 @@ func (s *Store) prepareWanted(ctx context.Context) {
 	wanted := p.wanted
 	p.wanted = nil
 	p.mu.Unlock()
+	if len(wanted) == 0 || s.writers.enter(ctx) != nil {
+		return
+	}
+	defer s.writers.leave()
 	for _, query := range wanted {
 		st, err := s.write.PrepareContext(ctx, query)
 		if err != nil {

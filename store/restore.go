@@ -151,7 +151,7 @@ func copyWhole(from, to string) error {
 // restorePostgres replaces the rows of all tables in one transaction, after a
 // backup of what was there beside the keys.
 func restorePostgres(ctx context.Context, o Options, file, suffix string) (old string, err error) {
-	write, _, d, err := open(o.URL)
+	write, _, d, err := open(o.URL, o.Connect)
 	if err != nil {
 		return "", err
 	}

@@ -42,6 +42,9 @@ type Options struct {
 	Law         consent.Law      // by which the clocks of cases run
 	Retention   Periods          // how long what is kept of people stays
 	Now         func() time.Time // nil: time.Now
+	// Connect opens SQLite's file, nil: with SQLite's own driver. A simulation
+	// stands between the store and each of its statements.
+	Connect func(dsn string) (*sql.DB, error)
 }
 
 // Store is an open database with its keys. It may be used from many
@@ -59,6 +62,7 @@ type Store struct {
 	closed       atomic.Bool
 	serving      *os.File  // the lock of a process that serves
 	prepared     *prepared // nil on PostgreSQL
+	writers      writers   // nil on PostgreSQL
 	policy       consent.PolicyVersion
 	limits       consent.Policy
 	plan         Plan
@@ -76,7 +80,7 @@ type Store struct {
 // Open opens the database, brings its schema up to date and loads the keys,
 // making what is missing.
 func Open(ctx context.Context, o Options) (*Store, error) {
-	write, read, d, err := open(o.URL)
+	write, read, d, err := open(o.URL, o.Connect)
 	if err != nil {
 		return nil, err
 	}
@@ -86,10 +90,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if d.sqlite() {
 		s.file = strings.TrimPrefix(o.URL, "sqlite:")
-		if s.turn, err = openTurn(s.file); err != nil {
-			return nil, err
+		s.prepared, s.writers = &prepared{ready: map[string]*sql.Stmt{}}, make(writers, 1)
+		if o.Connect == nil {
+			if s.turn, err = openTurn(s.file); err != nil {
+				return nil, err
+			}
 		}
-		s.prepared = &prepared{ready: map[string]*sql.Stmt{}}
 	} else if s.lines, err = openLines(o.URL); err != nil {
 		return nil, err
 	}
@@ -210,6 +216,10 @@ func again(ctx context.Context, what string, once func() error) error {
 }
 
 func (s *Store) once(ctx context.Context, step func(*tx) error) (err error) {
+	if err := s.writers.enter(ctx); err != nil {
+		return err
+	}
+	defer s.writers.leave()
 	raw, release, err := s.begin(ctx)
 	if err != nil {
 		return err

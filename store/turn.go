@@ -17,7 +17,7 @@ import (
 
 // turn is that lock.
 type turn struct {
-	file *os.File // nil on PostgreSQL, whose locks are fair
+	file *os.File // nil on PostgreSQL, whose locks are fair, and in a simulation
 }
 
 // courtesy is how long the others are let go first. Somebody who holds the lock

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -26,25 +27,62 @@ type content struct {
 // changes once it sends.
 type contents struct {
 	mu  sync.Mutex
-	all map[int64]*content
+	all map[int64]*compiled
 }
 
-// content compiles a campaign, or gives what was compiled before.
+// compiled is a content that is there once done is closed.
+type compiled struct {
+	done chan struct{}
+	c    *content
+	err  error
+}
+
+// content compiles a campaign, or gives what was compiled before. Lanes that ask
+// for the same one wait for the first of them, those of other campaigns do not.
 func (w *Worker) content(ctx context.Context, id int64) (*content, error) {
-	w.contents.mu.Lock()
-	defer w.contents.mu.Unlock()
-	if c := w.contents.all[id]; c != nil {
-		return c, nil
+	one, mine := w.contents.find(id)
+	if mine {
+		w.fill(ctx, one, id)
 	}
-	c, err := w.compile(ctx, id)
-	if err != nil {
-		return nil, err
+	select {
+	case <-one.done:
+		return one.c, one.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	if w.contents.all == nil || len(w.contents.all) > 50 {
-		w.contents.all = map[int64]*content{}
+}
+
+// fill compiles. Whoever waits is told, also where a panic cut it short.
+func (w *Worker) fill(ctx context.Context, one *compiled, id int64) {
+	one.err = errors.New("compiling a campaign was cut short")
+	defer func() {
+		if one.err != nil {
+			w.contents.drop(id)
+		}
+		close(one.done)
+	}()
+	one.c, one.err = w.compile(ctx, id)
+}
+
+// find gives the place of a campaign; mine tells whoever has to fill it.
+func (all *contents) find(id int64) (one *compiled, mine bool) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if one = all.all[id]; one != nil {
+		return one, false
 	}
-	w.contents.all[id] = c
-	return c, nil
+	if all.all == nil || len(all.all) > 50 {
+		all.all = map[int64]*compiled{}
+	}
+	one = &compiled{done: make(chan struct{})}
+	all.all[id] = one
+	return one, true
+}
+
+func (all *contents) drop(id int64) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	delete(all.all, id)
 }
 
 // errContent means that a campaign can never be sent as it is.

@@ -1,0 +1,473 @@
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// Step is one thing that a store is about to do to its database.
+type Step struct {
+	What  string // begin | commit | exec | query | done
+	Query string
+	Args  []driver.NamedValue
+	// Lock tells that the step needs SQLite's one writing lock, and Keep that it
+	// keeps it afterwards, until a step of the same holder that Frees it.
+	Lock, Keep, Frees bool
+	Reader            bool // of one that only reads, of which there are several
+	Holder            any  // the connection
+}
+
+// Stepped is SQLite as one process sees it, each step of which waits for its
+// turn. The process can be cut off from it at any moment.
+type Stepped struct {
+	Shelf *Shelf
+	Turn  func(context.Context, Step) error // waits; an error is what the step gives
+	Freed func(holder any)                  // told when a holder has given the lock back
+
+	mu    sync.Mutex
+	conns map[*steppedConn]bool
+	cut   bool
+}
+
+// ErrCut is what a process hears that no longer exists.
+var ErrCut = errors.New("this process has no database any more")
+
+// Connect is for store.Options.
+func (s *Stepped) Connect(dsn string) (*sql.DB, error) {
+	return sql.OpenDB(&steppedConnector{s, strings.Replace(dsn, "synchronous%28FULL%29", "synchronous%28OFF%29", 1)}), nil
+}
+
+// Cut takes every connection away, as the death of the process would: what was
+// not committed is rolled back. No step may be under way.
+func (s *Stepped) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut = true
+	for c := range s.conns {
+		c.end()
+	}
+	s.conns = nil
+}
+
+func (s *Stepped) turn(ctx context.Context, step Step) error {
+	if s.isCut() {
+		return ErrCut
+	}
+	if err := s.Turn(ctx, step); err != nil {
+		return err
+	}
+	if s.isCut() {
+		return ErrCut
+	}
+	return ctx.Err()
+}
+
+func (s *Stepped) isCut() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cut
+}
+
+// Shelf keeps connections to SQLite from one process to the next, with the
+// statements that they have compiled: to open one costs more than a whole course
+// of events of a simulation. It is for one goroutine at a time.
+type Shelf struct {
+	mu   sync.Mutex
+	kept map[string][]*rawConn // by DSN
+}
+
+// take gives a connection that nobody has.
+func (s *Shelf) take(dsn string) (*rawConn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if all := s.kept[dsn]; len(all) > 0 {
+		s.kept[dsn] = all[:len(all)-1]
+		return all[len(all)-1], nil
+	}
+	plain, err := plainSQLite()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := plain.Open(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("opening SQLite: %w", err)
+	}
+	return &rawConn{Conn: conn, dsn: dsn, rows: map[driver.Rows]bool{}, stmts: map[string]*keptStmt{}}, nil
+}
+
+func (s *Shelf) put(c *rawConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.kept == nil {
+		s.kept = map[string][]*rawConn{}
+	}
+	s.kept[c.dsn] = append(s.kept[c.dsn], c)
+}
+
+// Close closes all that nobody has.
+func (s *Shelf) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	for _, all := range s.kept {
+		for _, c := range all {
+			for _, stmt := range c.stmts {
+				err = errors.Join(err, stmt.Close())
+			}
+			err = errors.Join(err, c.Conn.Close())
+		}
+	}
+	s.kept = nil
+	return err
+}
+
+// rawConn is a connection as the driver gives it, with its compiled statements.
+type rawConn struct {
+	driver.Conn
+	dsn   string
+	rows  map[driver.Rows]bool // that are being read
+	stmts map[string]*keptStmt
+}
+
+// keptStmt is a compiled statement. One whose rows are read is not asked again.
+type keptStmt struct {
+	driver.Stmt
+	query string
+	busy  bool
+}
+
+// stmt gives a statement, compiled now or before.
+func (c *rawConn) stmt(query string) (*keptStmt, error) {
+	if kept := c.stmts[query]; kept != nil && !kept.busy {
+		return kept, nil
+	}
+	raw, err := c.Conn.Prepare(query)
+	if err != nil {
+		return nil, err
+	}
+	kept := &keptStmt{Stmt: raw, query: query}
+	if c.stmts[query] == nil {
+		c.stmts[query] = kept
+	}
+	return kept, nil
+}
+
+func (c *rawConn) exec(query string, args []driver.NamedValue) (driver.Result, error) {
+	stmt, err := c.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.Stmt.(driver.StmtExecContext).ExecContext(context.Background(), args)
+}
+
+func (c *rawConn) query(query string, args []driver.NamedValue) (*steppedRows, error) {
+	stmt, err := c.stmt(query)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := stmt.Stmt.(driver.StmtQueryContext).QueryContext(context.Background(), args)
+	if err != nil {
+		return nil, err
+	}
+	stmt.busy = true
+	c.rows[rows] = true
+	return &steppedRows{Rows: rows, raw: c, of: stmt}, nil
+}
+
+// quiet ends what is being read.
+func (c *rawConn) quiet() {
+	for rows := range c.rows {
+		_ = rows.Close() // they are never asked again
+	}
+	clear(c.rows)
+	for query, stmt := range c.stmts {
+		if stmt.busy {
+			delete(c.stmts, query)
+			_ = stmt.Close() // as above
+		}
+	}
+}
+
+// steppedRows are the rows of a query, until the process is cut off.
+type steppedRows struct {
+	driver.Rows
+	raw *rawConn
+	of  *keptStmt
+	s   *Stepped // nil: nobody cuts it off
+}
+
+// Next implements driver.Rows.
+func (r *steppedRows) Next(into []driver.Value) error {
+	if r.s != nil && r.s.isCut() {
+		return ErrCut
+	}
+	return r.Rows.Next(into)
+}
+
+// Close implements driver.Rows.
+func (r *steppedRows) Close() error {
+	if r.s != nil && r.s.isCut() {
+		return nil
+	}
+	delete(r.raw.rows, r.Rows)
+	r.of.busy = false
+	err := r.Rows.Close()
+	if r.raw.stmts[r.of.query] != r.of {
+		err = errors.Join(err, r.of.Close())
+	}
+	return err
+}
+
+type steppedConnector struct {
+	s   *Stepped
+	dsn string
+}
+
+var plainSQLite = sync.OnceValues(func() (driver.Driver, error) {
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		return nil, fmt.Errorf("opening the driver of SQLite: %w", err)
+	}
+	defer db.Close()
+	return db.Driver(), nil
+})
+
+func (c *steppedConnector) Connect(context.Context) (driver.Conn, error) {
+	if c.s.isCut() {
+		return nil, ErrCut
+	}
+	raw, err := c.s.Shelf.take(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	conn := &steppedConn{s: c.s, raw: raw, writes: strings.Contains(c.dsn, "_txlock=immediate")}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.s.conns == nil {
+		c.s.conns = map[*steppedConn]bool{}
+	}
+	c.s.conns[conn] = true
+	return conn, nil
+}
+
+func (c *steppedConnector) Driver() driver.Driver { panic("nobody asks a connector's driver") }
+
+// steppedConn is a connection. What it asks of SQLite takes no context: no time
+// passes while SQLite works.
+type steppedConn struct {
+	s      *Stepped
+	raw    *rawConn
+	writes bool      // it is the writer's: its transactions take the lock at once
+	tx     driver.Tx // under way, or nil
+}
+
+// end gives the connection back. A transaction that is under way is rolled
+// back.
+func (c *steppedConn) end() {
+	c.raw.quiet()
+	if c.tx != nil {
+		_ = c.tx.Rollback() // there is nobody to tell
+		c.free()
+	}
+	c.s.Shelf.put(c.raw)
+}
+
+func (c *steppedConn) free() {
+	c.tx = nil
+	if c.writes {
+		c.s.Freed(c)
+	}
+}
+
+// Close implements driver.Conn.
+func (c *steppedConn) Close() error {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if !c.s.cut {
+		delete(c.s.conns, c)
+		c.end()
+	}
+	return nil
+}
+
+// Begin implements driver.Conn.
+func (c *steppedConn) Begin() (driver.Tx, error) {
+	return c.BeginTx(context.Background(), driver.TxOptions{})
+}
+
+// BeginTx implements driver.ConnBeginTx.
+func (c *steppedConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
+	if err := c.s.turn(ctx, Step{What: "begin", Lock: c.writes, Keep: c.writes, Holder: c}); err != nil {
+		return nil, err
+	}
+	tx, err := c.raw.Conn.(driver.ConnBeginTx).BeginTx(context.Background(), driver.TxOptions{})
+	if err != nil {
+		if c.writes {
+			c.s.Freed(c)
+		}
+		return nil, err
+	}
+	c.tx = tx
+	return steppedTx{c, tx}, nil
+}
+
+type steppedTx struct {
+	c  *steppedConn
+	tx driver.Tx
+}
+
+// Commit implements driver.Tx. A process can die right before and right after.
+func (t steppedTx) Commit() error {
+	if !t.c.writes {
+		return t.Rollback()
+	}
+	if err := t.c.s.turn(context.Background(), Step{What: "commit", Holder: t.c}); err != nil {
+		_ = t.Rollback() // nothing was committed
+		return err
+	}
+	err := t.tx.Commit()
+	if err != nil {
+		_ = t.tx.Rollback() // it may be open still
+	}
+	t.c.free()
+	if err != nil {
+		return err
+	}
+	return t.c.s.turn(context.Background(), Step{What: "done", Holder: t.c})
+}
+
+// Rollback implements driver.Tx.
+func (t steppedTx) Rollback() error {
+	if t.c.s.isCut() {
+		return ErrCut
+	}
+	defer t.c.free()
+	return t.tx.Rollback()
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c *steppedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if err := c.s.turn(ctx, c.step("exec", query, args)); err != nil {
+		return nil, err
+	}
+	return c.raw.exec(query, args)
+}
+
+func (c *steppedConn) step(what, query string, args []driver.NamedValue) Step {
+	return Step{What: what, Query: query, Args: args, Lock: c.writes && c.tx == nil, Reader: !c.writes, Holder: c}
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *steppedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if err := c.s.turn(ctx, c.step("query", query, args)); err != nil {
+		return nil, err
+	}
+	rows, err := c.raw.query(query, args)
+	if err != nil {
+		return nil, err
+	}
+	rows.s = c.s
+	return rows, nil
+}
+
+// Prepare implements driver.Conn.
+func (c *steppedConn) Prepare(query string) (driver.Stmt, error) { return &steppedStmt{c, query}, nil }
+
+// steppedStmt is a prepared statement. All are compiled once, prepared or not.
+type steppedStmt struct {
+	c     *steppedConn
+	query string
+}
+
+// Close implements driver.Stmt.
+func (s *steppedStmt) Close() error { return nil }
+
+// NumInput implements driver.Stmt: SQLite looks itself.
+func (s *steppedStmt) NumInput() int { return -1 }
+
+// Exec implements driver.Stmt; it is not used.
+func (s *steppedStmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
+
+// Query implements driver.Stmt; it is not used.
+func (s *steppedStmt) Query([]driver.Value) (driver.Rows, error) { return nil, driver.ErrSkip }
+
+// ExecContext implements driver.StmtExecContext.
+func (s *steppedStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return s.c.ExecContext(ctx, s.query, args)
+}
+
+// QueryContext implements driver.StmtQueryContext.
+func (s *steppedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.c.QueryContext(ctx, s.query, args)
+}
+
+// Peek looks at a SQLite file from outside of every process.
+type Peek struct{ raw *rawConn }
+
+// Peek opens a file to look at it, and to set it back.
+func (s *Shelf) Peek(path string) (*Peek, error) {
+	raw, err := s.take("file:" + path + "?_pragma=busy_timeout(1000)&_pragma=synchronous(OFF)")
+	return &Peek{raw}, err
+}
+
+// Close ends looking.
+func (p *Peek) Close() error { return p.raw.Conn.Close() }
+
+// Rows gives what a query finds, as text.
+func (p *Peek) Rows(query string) (all [][]string, err error) {
+	found, err := p.raw.query(query, nil)
+	if err != nil {
+		return nil, fmt.Errorf("looking at the database: %w", err)
+	}
+	defer found.Close()
+	values := make([]driver.Value, len(found.Columns()))
+	for {
+		if err := found.Next(values); errors.Is(err, io.EOF) {
+			return all, nil
+		} else if err != nil {
+			return all, fmt.Errorf("looking at the database: %w", err)
+		}
+		row := make([]string, len(values))
+		for i, v := range values {
+			if v != nil {
+				row[i] = fmt.Sprint(v)
+			}
+		}
+		all = append(all, row)
+	}
+}
+
+// Exec changes the file from outside.
+func (p *Peek) Exec(query string) error {
+	if _, err := p.raw.exec(query, nil); err != nil {
+		return fmt.Errorf("%s: %w", query, err)
+	}
+	return nil
+}
+
+// SetBack makes all tables what they are in a template, another file with the
+// same schema.
+func (p *Peek) SetBack(template string) error {
+	tables, err := p.Rows(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name`)
+	if err != nil {
+		return err
+	}
+	if attached, err := p.Rows(`SELECT name FROM pragma_database_list WHERE name = 'template'`); err != nil || len(attached) == 0 {
+		if err := errors.Join(err, p.Exec(`ATTACH '`+template+`' AS template`)); err != nil {
+			return err
+		}
+	}
+	if err := p.Exec(`BEGIN IMMEDIATE`); err != nil {
+		return err
+	}
+	for _, table := range tables {
+		err = errors.Join(err, p.Exec(`DELETE FROM main.`+table[0]), p.Exec(`INSERT INTO main.`+table[0]+` SELECT * FROM template.`+table[0]))
+	}
+	return errors.Join(err, p.Exec(`COMMIT`))
+}

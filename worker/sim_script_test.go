@@ -1,0 +1,158 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"heed/consent"
+	"heed/store"
+)
+
+// script is what people do in the course of one seed.
+type script struct {
+	w    *world
+	open int // acts that are not over
+}
+
+// play begins the campaigns and lets people act at moments of the seed.
+func (w *world) play() {
+	w.script = &script{w: w}
+	for i := range 1 + w.rand.IntN(3) {
+		w.act(fmt.Sprint("start ", i), w.rand.IntN(10), func(ctx context.Context, s *store.Store) {
+			if s.Start(ctx, int64(i+1)) == nil && w.turn("began") {
+				w.started[int64(i+1)] = true
+			}
+		})
+	}
+	for i := range w.rand.IntN(5) {
+		name, do := w.wish(w.rand)
+		w.act(fmt.Sprint(name, " ", i), 20+w.rand.IntN(300), do)
+	}
+}
+
+// act does something in the office after a number of steps.
+func (w *world) act(name string, after int, do func(context.Context, *store.Store)) {
+	w.script.open++
+	go func() {
+		defer func() { w.script.open-- }()
+		anywhere := &process{w: w, name: "people"}
+		if w.gate.wait(&visitor{at: anywhere, what: name, idle: true, ready: func() bool { return w.calm || w.gate.steps >= after && !w.office.dead }}) != nil || w.office.dead || w.over() {
+			return
+		}
+		do(context.Background(), w.office.store)
+	}()
+}
+
+// turn waits for a turn to note something in the world; false where it is over.
+func (w *world) turn(what string) bool {
+	return w.gate.wait(&visitor{at: &process{w: w, name: "people"}, what: what}) == nil && !w.over()
+}
+
+// wish picks what somebody wants.
+func (w *world) wish(r *rand.Rand) (string, func(context.Context, *store.Store)) {
+	who, topic := r.IntN(crowdSize), 1+r.IntN(2)
+	id := int64(1 + r.IntN(3))
+	switch r.IntN(10) {
+	case 0, 1, 2, 3:
+		return fmt.Sprint("one click ", who), func(ctx context.Context, s *store.Store) {
+			w.leave(ctx, s, who, store.OptOut{Topic: topic, Via: consent.ViaOneClick, Authenticated: true}, topic)
+		}
+	case 4:
+		return fmt.Sprint("no mail at all ", who), func(ctx context.Context, s *store.Store) {
+			w.leave(ctx, s, who, store.OptOut{Scope: consent.ScopeMarketing, Via: consent.ViaPage, Authenticated: true}, 0)
+		}
+	case 5:
+		return fmt.Sprint("pause ", id), func(ctx context.Context, s *store.Store) { w.pause(ctx, s, id) }
+	case 6:
+		return fmt.Sprint("cancel ", id), func(ctx context.Context, s *store.Store) { w.cancel(ctx, s, id) }
+	case 7:
+		return fmt.Sprint("erase ", who), func(ctx context.Context, s *store.Store) { w.erase(ctx, s, who) }
+	case 8:
+		return fmt.Sprint("move ", who), func(ctx context.Context, s *store.Store) { w.move(ctx, s, who) }
+	}
+	return fmt.Sprint("resend ", id), func(ctx context.Context, s *store.Store) { w.resend(ctx, s, id) }
+}
+
+// leave opts out as the page does: the answer comes after the commit and after
+// what was in flight.
+func (w *world) leave(ctx context.Context, s *store.Store, who int, o store.OptOut, topic int) {
+	key, _, err := s.Key(address(who))
+	if err != nil {
+		w.t.Error(err)
+	}
+	o.Key = key
+	if _, err := s.OptOut(ctx, o); err != nil {
+		return // the page says 503
+	}
+	n, err := s.AwaitClaims(ctx, []consent.Key{key})
+	if err == nil {
+		w.acknowledged(stop{what: fmt.Sprint("opt-out of p", who), who: who, topic: topic, inFlight: n})
+	}
+}
+
+func (w *world) pause(ctx context.Context, s *store.Store, id int64) {
+	if n, err := s.Pause(ctx, id, ""); err == nil {
+		w.acknowledged(stop{what: "pause", who: everybody, campaign: id, inFlight: n})
+	}
+	if w.office.dead || w.gate.pause(w.office, "think", time.Duration(w.rand.Int64N(3e9)), false) != nil {
+		return
+	}
+	w.resume(ctx, s, id)
+}
+
+// resume lifts the pause before it asks for it: from then on mail may go out.
+func (w *world) resume(ctx context.Context, s *store.Store, id int64) {
+	if w.turn("resume") {
+		w.lifted(id)
+	}
+	_ = s.Resume(ctx, id) // it may be over
+}
+
+func (w *world) cancel(ctx context.Context, s *store.Store, id int64) {
+	if n, err := s.Cancel(ctx, id); err == nil {
+		w.acknowledged(stop{what: "cancel", who: everybody, campaign: id, inFlight: n})
+	}
+}
+
+func (w *world) erase(ctx context.Context, s *store.Store, who int) {
+	id, err := s.OpenCase(ctx, store.Report{Kind: "erasure", Email: address(who), Received: w.office.now()})
+	if err != nil {
+		return
+	}
+	w.erased = w.erased || w.turn("erase")
+	c, err := s.Case(ctx, id)
+	if err != nil {
+		return
+	}
+	token, err := s.ConfirmLink(c)
+	if err != nil {
+		return
+	}
+	if link, err := s.Keys().Links.Open(token); err == nil {
+		_, _ = s.Confirm(ctx, link) // a click that fails is a click that was not made
+	}
+}
+
+// move changes an address, with the clicks of both mailboxes.
+func (w *world) move(ctx context.Context, s *store.Store, who int) {
+	c, err := s.MoveContact(ctx, address(who), "new-"+address(who), 0, "kim")
+	if err != nil {
+		return
+	}
+	w.moved = w.moved || w.turn("move")
+	for _, key := range []consent.Key{c.Old, c.New} {
+		if link, err := s.Keys().Links.Open(s.Half(c, key)); err == nil {
+			_, _ = s.ConfirmMove(ctx, link) // as above
+		}
+	}
+}
+
+// resend tries the uncertain once more, because a person wants it.
+func (w *world) resend(ctx context.Context, s *store.Store, id int64) {
+	if w.turn("repeat") {
+		w.mayRepeat(id)
+	}
+	_, _ = s.Resend(ctx, id, store.ResendUncertain) // it may not be the time
+}

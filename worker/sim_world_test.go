@@ -1,0 +1,445 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"heed/consent"
+	"heed/mailer"
+	"heed/store"
+	"heed/store/storetest"
+)
+
+// process is one process of heed: a worker, or one that has scheduler and web.
+type process struct {
+	w       *world
+	name    string
+	dead    bool
+	frozen  time.Time     // it does nothing before
+	back    time.Time     // when another takes its place, once it is dead
+	ahead   time.Duration // of its wall clock
+	sqlite  *storetest.Stepped
+	store   *store.Store
+	worker  *Worker
+	kill    context.CancelFunc
+	conns   []*simConn
+	actives map[string]string // tasks at work, and their queues
+}
+
+var errKilled = errors.New("this process was killed")
+
+func (p *process) fate() error {
+	if p.dead {
+		return errKilled
+	}
+	return nil
+}
+
+func (p *process) now() time.Time { return time.Now().Add(p.ahead) }
+
+// world is one simulated course of events.
+type world struct {
+	t        *testing.T
+	seed     uint64
+	rand     *rand.Rand
+	gate     *turnstile
+	place    *place
+	began    time.Time
+	calm     bool // no more faults
+	relay    *simRelay
+	mu       sync.Mutex          // of queues and actives
+	queues   map[string][]string // what Redis would hold
+	office   *process            // scheduler and web
+	crew     []*process          // workers
+	births   int
+	struck   int // faults so far
+	graves   sync.WaitGroup
+	script   *script
+	faults   faults
+	lookedAt int           // what had happened when the scheduler looked last
+	leap     time.Duration // by which time passes while nobody has anything to do
+	seen     int
+	checks
+}
+
+// people of the simulation, and their campaigns.
+const (
+	crowdSize = 3
+	plainText = "---\nsubject: Hello\ntopic: %s\n---\nGood morning.\n"
+	alertText = "---\nsubject: Attention\nservice: files\n---\nYour files move.\n"
+)
+
+func address(i int) string { return fmt.Sprintf("p%d@example.org", i) }
+
+// template is a folder with a database in which everything stands that all
+// seeds begin with.
+type template map[string][]byte
+
+// makeTemplate makes it at the moment at which every bubble's time begins. The
+// keys are the same in every run, so that addresses sort alike.
+func makeTemplate(t *testing.T) (files template) {
+	t.Helper()
+	folder := t.TempDir()
+	keys := filepath.Join(folder, "keys")
+	synctest.Test(t, func(t *testing.T) {
+		files = template{"keys/pepper": []byte(strings.Repeat("5e", 32) + "\n"), "keys/links/1": []byte(strings.Repeat("7a", 32) + "\n")}
+		files.put(t, folder)
+		s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(folder, "heed.db"), Keys: keys, Policy: simPolicy, Limits: simLimits})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(furnish(t.Context(), s), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	for _, name := range []string{"heed.db", "keys/people.db"} {
+		text, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = text
+	}
+	return files
+}
+
+var (
+	simPolicy = consent.NewPolicyVersion("2000-01", []byte("the policy"))
+	simLimits = consent.Policy{AlertCap: 4}
+)
+
+// furnish stores the people and three drafts: two newsletters and an alert.
+func furnish(ctx context.Context, s *store.Store) error {
+	err := s.SyncTopics(ctx, []store.Named{{ID: "product", Name: "Product news"}, {ID: "events", Name: "Events"}}, []store.Named{{ID: "files", Name: "Files"}})
+	if err != nil {
+		return err
+	}
+	var all []store.Contact
+	for i := range crowdSize {
+		all = append(all, store.Contact{Row: i, Email: address(i), FirstName: "Ann", Topics: []string{"product", "events"}, Services: []string{"files"},
+			ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes"})
+	}
+	if _, err := s.Import(ctx, all, "", false); err != nil {
+		return err
+	}
+	for _, c := range []store.Campaign{
+		{Name: "product", Class: consent.Newsletter, Topic: 1, Source: fmt.Sprintf(plainText, "product"), Audience: "all"},
+		{Name: "events", Class: consent.Newsletter, Topic: 2, Source: fmt.Sprintf(plainText, "events"), Audience: "all"},
+		{Name: "alert", Class: consent.Alert, Service: 1, Source: alertText, Audience: "all"},
+	} {
+		if _, _, err := s.AddCampaign(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (files template) put(t *testing.T, folder string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(folder, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// place is where the worlds of one seed after the other lie.
+type place struct {
+	folder string
+	shelf  *storetest.Shelf
+	peek   *storetest.Peek
+	people []byte // the file of the persons' keys
+}
+
+func newPlace(t *testing.T, files template) *place {
+	t.Helper()
+	p := &place{folder: simFolder(t), shelf: &storetest.Shelf{}, people: files["keys/people.db"]}
+	files.put(t, p.folder)
+	files.put(t, filepath.Join(p.folder, "template"))
+	var err error
+	if p.peek, err = p.shelf.Peek(filepath.Join(p.folder, "heed.db")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(p.peek.Close(), p.shelf.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// setBack makes everything as it is when a seed begins.
+func (p *place) setBack(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"people.db-wal", "people.db-shm"} {
+		os.Remove(filepath.Join(p.folder, "keys", name))
+	}
+	err := os.WriteFile(filepath.Join(p.folder, "keys", "people.db"), p.people, 0o600)
+	if err = errors.Join(err, p.peek.SetBack(filepath.Join(p.folder, "template", "heed.db"))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// begin starts a process. Opening a database is no step: nobody else sees it.
+func (w *world) begin(name string, works bool) *process {
+	w.births++
+	ctx, kill := context.WithCancel(context.Background())
+	p := &process{w: w, name: fmt.Sprintf("%s%d", name, w.births), kill: kill, actives: map[string]string{}}
+	opening := true
+	p.sqlite = &storetest.Stepped{Shelf: w.place.shelf, Freed: w.gate.freed, Turn: func(ctx context.Context, s storetest.Step) error {
+		if opening {
+			return p.fate()
+		}
+		return w.sqlStep(ctx, p, s)
+	}}
+	var err error
+	if p.store, err = store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(w.place.folder, "heed.db"), Keys: filepath.Join(w.place.folder, "keys"),
+		Policy: simPolicy, Limits: simLimits, Now: p.now, Connect: p.sqlite.Connect}); err != nil {
+		w.t.Fatal(err)
+	}
+	if works {
+		w.employ(ctx, p)
+	}
+	opening = false
+	return p
+}
+
+// employ makes a worker of a process: all that Run does but for asynq.
+func (w *world) employ(ctx context.Context, p *process) {
+	var err error
+	relay := mailer.Relay{Host: "127.0.0.1", Port: 25, Hello: "heed.example.com", Now: p.now, Dial: w.relay.dial(p),
+		Clock: func() time.Duration { return time.Since(w.began) }}
+	p.worker, err = New(Options{Store: p.store, Relay: relay, PublicURL: "https://news.example.com", Connections: 2, RetryFirst: time.Second,
+		Sender: Sender{Name: "News", From: "news@example.com", Domain: "example.com", PostalAddress: "Street 1", ReturnPath: "bounces@example.com", Unsubscribe: "unsubscribe@example.com"},
+		Log:    slog.New(slog.NewTextHandler(logged{w.gate}, nil)), Now: p.now})
+	if err == nil {
+		p.worker.hard = ctx
+		err = p.worker.register(ctx)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p.worker.desk = p.store.NewDesk(p.worker.id, func(error) {})
+	go w.beat(ctx, p)
+	for queue, n := range map[string]int{"newsletter": 2, "alert": 1, "privacy": 1} {
+		for i := range n {
+			go w.serve(p, queue, fmt.Sprint("take ", queue, i))
+		}
+	}
+}
+
+// logged shows what a worker logs where a course of events is shown.
+type logged struct{ gate *turnstile }
+
+func (l logged) Write(p []byte) (int, error) {
+	if l.gate.tell != nil {
+		l.gate.tell("log: %s", p)
+	}
+	return len(p), nil
+}
+
+func (w *world) beat(ctx context.Context, p *process) {
+	for w.gate.pause(p, "beat", pulse, true) == nil && !w.over() {
+		_ = p.worker.register(ctx) // tried again soon
+	}
+}
+
+// serve does what an asynq server does for one queue with one goroutine.
+func (w *world) serve(p *process, queue, turn string) {
+	w.gate.call(turn)
+	for {
+		err := w.gate.wait(&visitor{at: p, what: turn, idle: true, ready: func() bool { return w.length(queue) > 0 || w.over() }})
+		if err != nil || w.over() {
+			return
+		}
+		id := w.pop(p, queue)
+		err = p.worker.handle(queue, asynq.NewTask("", []byte(id)))
+		w.done(p, queue, id, err)
+	}
+}
+
+func (w *world) length(queue string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queues[queue])
+}
+
+func (w *world) pop(p *process, queue string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	id := w.queues[queue][0]
+	w.queues[queue] = w.queues[queue][1:]
+	p.actives[id] = queue
+	return id
+}
+
+// done ends a task; one that failed is handed out again.
+func (w *world) done(p *process, queue, id string, err error) {
+	w.mu.Lock()
+	delete(p.actives, id)
+	w.mu.Unlock()
+	if err != nil && !p.dead {
+		w.push(queue, id)
+	}
+}
+
+func (w *world) push(queue, id string) {
+	w.mu.Lock()
+	w.queues[queue] = append(w.queues[queue], id)
+	w.mu.Unlock()
+	w.gate.knock()
+}
+
+// crash ends a process at once; nothing that it had not committed or written
+// is ever done. Redis gives what it had at work to others.
+func (w *world) crash(p *process) {
+	if p.dead {
+		return
+	}
+	w.gate.note("%s dies", p.name)
+	p.dead, p.back = true, time.Now().Add(time.Duration(w.rand.Int64N(4e9)))
+	p.sqlite.Cut()
+	for _, c := range p.conns {
+		c.closed = true
+	}
+	if p.worker != nil {
+		close(p.worker.stopping)
+		w.handOn(p)
+	}
+	p.kill()
+	w.gate.sweepOut(p)
+	w.gate.settle()
+	w.graves.Go(func() { w.bury(p) })
+}
+
+// handOn hands out again, sometimes, what a dead worker was at.
+func (w *world) handOn(p *process) {
+	w.mu.Lock()
+	ids := slices.Sorted(maps.Keys(p.actives))
+	w.mu.Unlock()
+	for _, id := range ids {
+		if w.rand.IntN(2) == 0 {
+			w.push(p.actives[id], id)
+		}
+	}
+}
+
+// bury ends what is left of a dead process.
+func (w *world) bury(p *process) {
+	if p.worker != nil {
+		p.worker.desk.Close()
+	}
+	_ = p.store.Close() // it was cut off
+}
+
+// revive starts what has died, some time later, when nobody holds the database.
+func (w *world) revive(now time.Time) {
+	if w.gate.writer != nil {
+		return
+	}
+	if w.office.dead && !now.Before(w.office.back) {
+		w.office = w.begin("office", false)
+		go w.schedule(w.office)
+	}
+	for i, p := range w.crew {
+		if p.dead && !now.Before(p.back) {
+			w.crew[i] = w.begin("worker", true)
+		}
+	}
+}
+
+// back is when the next process comes back.
+func (w *world) back(now time.Time) (at time.Time) {
+	for _, p := range append([]*process{w.office}, w.crew...) {
+		if p.dead && p.back.After(now) && (at.IsZero() || p.back.Before(at)) {
+			at = p.back
+		}
+	}
+	return at
+}
+
+// look is how often the scheduler looks. It is not poked here.
+const look = 200 * time.Millisecond
+
+// schedule does what scheduler does, with the queues of the world in the place
+// of Redis.
+func (w *world) schedule(p *process) {
+	for wait := look; w.gate.pause(p, "look", wait, true) == nil && !w.over(); wait = min(wait*2, time.Second) {
+		if w.gate.busy != w.lookedAt {
+			w.lookedAt, wait = w.gate.busy, look/2
+		}
+		_ = errors.Join(w.fanOut(p), w.carry(p), w.sweep(p)) // what failed is tried again
+	}
+}
+
+func (w *world) fanOut(p *process) error {
+	ctx := context.Background()
+	open, err := p.store.Unfanned(ctx, true)
+	others, failed := p.store.Unfanned(ctx, false)
+	err = errors.Join(err, failed)
+	for _, one := range append(open, others...) {
+		_, next := p.store.FanOut(ctx, one.ID)
+		err = errors.Join(err, next)
+	}
+	_, next := p.store.Requeue(ctx)
+	return errors.Join(err, next)
+}
+
+func (w *world) carry(p *process) error {
+	for _, queue := range []string{"alert", "privacy", "newsletter"} {
+		jobs, err := p.store.Carry(context.Background(), queue, 4)
+		if err != nil {
+			return err
+		}
+		for _, j := range jobs {
+			w.faults.enqueue(w, queue, j.TaskID())
+		}
+	}
+	return nil
+}
+
+func (w *world) sweep(p *process) error {
+	ctx := context.Background()
+	_, err := p.store.Sweep(ctx)
+	jobs, next := p.store.Carried(ctx, 2*time.Second)
+	for _, j := range jobs {
+		if !w.knows(j) {
+			err = errors.Join(err, p.store.Recarry(ctx, j))
+		}
+	}
+	_, last := p.store.FinishCampaigns(ctx)
+	return errors.Join(err, next, p.store.DropRetries(ctx), last)
+}
+
+// knows tells whether Redis still has a task.
+func (w *world) knows(j store.Job) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range w.queues[j.Queue] {
+		if id == j.TaskID() {
+			return true
+		}
+	}
+	for _, p := range w.crew {
+		if p.actives[j.TaskID()] != "" && !p.dead && !time.Now().Before(p.frozen) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) over() bool { return w.gate.open.Load() }
