@@ -55,6 +55,7 @@ const maxPreference = 120
 // asks for nothing.
 func (r reading) findings() []finding {
 	var all []finding
+	grown := onlyGrown(r.said)
 	for i, s := range r.said {
 		for place, hits := range s.heard {
 			f, asks := asking[place.section]
@@ -63,6 +64,9 @@ func (r reading) findings() []finding {
 			}
 			if place.section == "complaint" && r.role == RoleAbuse {
 				continue // who complains there is heard by abuse
+			}
+			if place.section == "guardian" && grown {
+				continue // "my daughter of 20 years", "I am 81, and my grandson says"
 			}
 			if f.kind == consent.KindPreference && r.words() > maxPreference {
 				continue // a long letter that also says "only" and "except"

@@ -33,7 +33,7 @@ type language struct {
 // have one more, "not-erasure": what only looks like it.
 var sectionNames = []string{"sets", "words", "command", "weak", "polite", "short", "wish", "everything",
 	"guardian", "erasure", "objection", "access", "rectification", "complaint", "preference", "unsubscribe",
-	"sharing", "partners", "keep", "back", "not", "away", "plausible", "rights", "prefix"}
+	"sharing", "partners", "keep", "back", "not", "away", "plausible", "rights", "about", "trade", "offer", "prefix"}
 
 func isSection(name string) bool {
 	return slices.Contains(sectionNames, strings.TrimPrefix(name, "not-"))

@@ -38,10 +38,41 @@ func (r reading) plausible() (rule, words string) {
 	if lawNamed(r.said) {
 		return "law-named", r.Subject + " " + r.Text
 	}
+	if h, s, found := r.unforbidden("about"); found && r.mayAsk() && !s.overlaps("not-plausible", h) {
+		return "about-mail-or-data", s.excerpt(h)
+	}
 	if n := r.words(); r.role == RoleUnsubscribe && n > 0 && n <= 15 && !r.anyForbidden() && r.isUnknownTongue() {
 		return "unknown-language", r.Subject + " " + r.Text
 	}
 	return "", ""
+}
+
+// maxAsking is how many words people use who ask for something of their own.
+const maxAsking = 90
+
+// mayAsk tells of a mail that speaks of nothing else for which people write: it
+// is short, and about no order, application or offer.
+func (r reading) mayAsk() bool {
+	if r.role != RoleUnsubscribe && r.role != RolePrivacy || r.words() > maxAsking {
+		return false
+	}
+	return len(r.heardOf("trade")) == 0 && len(r.heardOf("offer")) == 0
+}
+
+// heardOf gives where the phrases of a section stand in the mail, in order.
+func (r reading) heardOf(section string) (places []int) {
+	for i, s := range r.said {
+		for place, hits := range s.heard {
+			if place.section != section || r.foreign(place.language.code) {
+				continue
+			}
+			for _, h := range hits {
+				places = append(places, i*maxWords+h.at)
+			}
+		}
+	}
+	slices.Sort(places)
+	return slices.Compact(places)
 }
 
 var tagged = regexp.MustCompile(`(?i)\+[a-z2-7]{8,60}@`)

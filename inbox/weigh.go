@@ -14,6 +14,9 @@ func (r reading) weigh() (consent.Request, bool) {
 	if !found {
 		return consent.Request{}, false
 	}
+	if request, sold := r.sold(lead); sold {
+		return request, true
+	}
 	request := verdict(lead.kind, r.sureness(lead), lead.rule, lead.text)
 	request.Language = lead.language
 	for _, f := range r.found {
@@ -23,6 +26,24 @@ func (r reading) weigh() (consent.Request, bool) {
 		}
 	}
 	return r.scoped(request), true
+}
+
+// maxOffer is how many words sellers write: nobody reads more.
+const maxOffer = 200
+
+// sold knows the letter of a seller, who names rights in what is for sale, and
+// says last how to be left alone. Where it is not quite clear a person looks.
+func (r reading) sold(lead finding) (consent.Request, bool) {
+	offers := slices.DeleteFunc(r.heardOf("offer"), func(at int) bool {
+		return !slices.Contains(rights, lead.kind) && at > lead.at
+	})
+	switch {
+	case len(offers) == 0 || r.words() > maxOffer:
+		return consent.Request{}, false
+	case len(offers) == 1 || len(offers) < len(r.found):
+		return verdict(consent.KindReview, 0.5, "offer-and-asking", lead.text), true
+	}
+	return verdict(consent.KindUnrelated, 0.8, "offer", r.Subject+" "+r.Text), true
 }
 
 // onlyMentions tells of what letters say beside their request: that whoever
@@ -58,7 +79,7 @@ func (r reading) lead() (finding, bool) {
 		lead = r.found[i]
 	}
 	if lead.kind == consent.KindPreference {
-		lead = r.right(lead)
+		lead = r.right(r.plainOptOut(lead))
 	}
 	if f, found := r.finding(consent.KindComplaint); found && f.at/maxWords == lead.at/maxWords && !(r.role == RoleUnsubscribe && lead.kind == consent.KindUnsubscribe) {
 		lead = f // "I asked to be deleted and nothing happened"
@@ -76,8 +97,33 @@ func (r reading) asksForChild() bool {
 		return true
 	}
 	rule, _ := r.plausible()
-	return rule == "plausible"
+	return rule == "plausible" || rule == "about-mail-or-data"
 }
+
+// plainOptOut is what somebody wants who finds the mails too many and goes on
+// to ask for none at all, and not only for one thing or the other.
+func (r reading) plainOptOut(lead finding) finding {
+	i := slices.IndexFunc(r.found, func(f finding) bool {
+		if f.kind != consent.KindUnsubscribe || f.scope != "" || f.at/maxWords <= lead.at/maxWords {
+			return false
+		}
+		s := r.said[f.at/maxWords]
+		return !slices.ContainsFunc(s.words, alternatives.matches) && !slices.ContainsFunc(r.found, func(g finding) bool {
+			return g.kind == consent.KindPreference && g.at/maxWords == f.at/maxWords
+		})
+	})
+	if lead.rule != "phrase-preference" || i < 0 {
+		return lead
+	}
+	return r.found[i]
+}
+
+// alternatives are words by which a sentence offers another way, or speaks of
+// how often.
+var alternatives = readElement("or|else|otherwise|alternatively|oder|sonst|andernfalls|ansonsten|ou|sinon|autrement|si_no|sino|altrimenti|oppure|senão|of|anders|" +
+	"albo|lub|inaczej|или|иначе|або|інакше|yoksa|aksi|veya|أو|وإلا|daily|weekly|monthly|täglich*|wöchentlich*|monatlich*|quotidien*|hebdo*|mensuel*|" +
+	"diari*|semanal*|mensual*|quotidian*|giornalier*|settimanal*|mensil*|diári*|mensal*|dagelijks*|wekelijks*|maandelijks*|codzien*|tygodniow*|" +
+	"miesięczn*|ежедневн*|еженедельн*|ежемесячн*|щоденн*|щодня|щотижн*|щомісяч*|günlük|haftalık|aylık|يومي*|اسبوعي*|شهري*")
 
 // right is the first right that the mail claims: it goes before any choice of
 // topics.
