@@ -68,8 +68,8 @@ func (r reading) commandIn(text string) string {
 		return ""
 	}
 	for _, typos := range []bool{false, true} {
-		if typos && len(r.found) > 0 {
-			break // what is said in words needs no guessing
+		if typos && (len(r.found) > 0 || len(r.heardOf("trade")) > 0) {
+			break // what is said in words needs no guessing: "Bestellung" is no "Abbestellung"
 		}
 		codes := []string{}
 		for _, l := range languages() {

@@ -11,6 +11,9 @@ import (
 // unclear is what no rule understood: a person looks at it, with a clock and a
 // hold on marketing, where it may be a request; all else is other mail.
 func (r reading) unclear() consent.Request {
+	if offers := r.heardOf("offer"); len(offers) > 1 && r.words() <= maxOffer {
+		return verdict(consent.KindUnrelated, 0.8, "offer", r.Subject+" "+r.Text)
+	}
 	if r.role != RoleReply && r.role != RoleBounces && !r.bulky() {
 		if rule, words := r.plausible(); rule != "" {
 			return verdict(consent.KindReview, 0.4, rule, words)
@@ -125,6 +128,9 @@ func (s sentence) overlaps(section string, h hit) bool {
 // isUnknownTongue tells that the text is in no language whose common words are
 // known: then nobody can say that it asks for nothing.
 func (r reading) isUnknownTongue() bool {
+	if r.spoken[r.tongue] >= 2.5 {
+		return false
+	}
 	common := 0
 	for _, s := range r.said {
 		for _, word := range s.words {

@@ -96,6 +96,9 @@ func (r reading) asksForChild() bool {
 	if slices.ContainsFunc(r.found, func(f finding) bool { return f.kind != consent.KindGuardian }) {
 		return true
 	}
+	if len(r.heardOf("guardian")) > 1 && r.role != RoleReply {
+		return true // "my daughter", and "without our consent"
+	}
 	rule, _ := r.plausible()
 	return rule == "plausible" || rule == "about-mail-or-data"
 }
