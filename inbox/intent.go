@@ -74,7 +74,7 @@ func (r reading) findings() []finding {
 			if !asks || place.section != "wish" && r.forbidden(s, place.language.code) || r.foreign(place.language.code) {
 				continue
 			}
-			if h, found := s.unexcused(hits); found {
+			if h, found := r.unexcused(s, hits); found {
 				f.rule, f.text, f.language = "phrase-"+place.section, s.excerpt(h), place.language.code
 				f.at, f.end, f.subject = i*maxWords+h.at, i*maxWords+h.end, s.subject
 				all = append(all, f)
@@ -136,10 +136,10 @@ func (r reading) foreign(code string) bool {
 }
 
 // unexcused is the first phrase that no phrase of the section "not-" of the same
-// name, in any language, shares words with.
-func (s sentence) unexcused(hits []hit) (hit, bool) {
+// name, in any language that the text may be in, shares words with.
+func (r reading) unexcused(s sentence, hits []hit) (hit, bool) {
 	for _, h := range hits {
-		if !s.overlaps("not-"+h.section, h) {
+		if !r.overlaps(s, "not-"+h.section, h) {
 			return h, true
 		}
 	}
@@ -219,7 +219,7 @@ func (r reading) short() (consent.Request, bool) {
 		return consent.Request{}, false
 	}
 	h, s, found := r.unforbidden("short")
-	if found && !s.denied(h) && !s.overlaps("not-unsubscribe", h) && !r.foreign(h.language.code) {
+	if found && !s.denied(h) && !r.overlaps(s, "not-unsubscribe", h) && !r.foreign(h.language.code) {
 		request := r.optOut("short-mail", s.excerpt(h))
 		request.Language, request.Sure = h.language.code, 0.8
 		return r.scoped(request), true

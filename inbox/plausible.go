@@ -41,7 +41,7 @@ func (r reading) plausible() (rule, words string) {
 	if lawNamed(r.said) {
 		return "law-named", r.Subject + " " + r.Text
 	}
-	if h, s, found := r.unforbidden("about"); found && r.mayAsk() && !s.overlaps("not-plausible", h) {
+	if h, s, found := r.unforbidden("about"); found && r.mayAsk() && !r.overlaps(s, "not-plausible", h) {
 		return "about-mail-or-data", s.excerpt(h)
 	}
 	if n := r.words(); r.role == RoleUnsubscribe && n > 0 && n <= 15 && !r.anyForbidden() && r.isUnknownTongue() {
@@ -103,7 +103,7 @@ func (r reading) unforbidden(section string) (hit, sentence, bool) {
 		}
 		best, found := hit{}, false
 		for place, hits := range s.heard {
-			if place.section == section && !r.foreign(place.language.code) && (!found || before(hits[0], best)) && !s.overlaps("not-"+section, hits[0]) {
+			if place.section == section && !r.foreign(place.language.code) && (!found || before(hits[0], best)) && !r.overlaps(s, "not-"+section, hits[0]) {
 				best, found = hits[0], true
 			}
 		}
@@ -114,11 +114,11 @@ func (r reading) unforbidden(section string) (hit, sentence, bool) {
 	return hit{}, sentence{}, false
 }
 
-// overlaps tells whether a phrase of the section, in any language, shares words
-// with the hit.
-func (s sentence) overlaps(section string, h hit) bool {
+// overlaps tells whether a phrase of the section, in any language that the text
+// may be in, shares words with the hit.
+func (r reading) overlaps(s sentence, section string, h hit) bool {
 	for place, hits := range s.heard {
-		if place.section == section && slices.ContainsFunc(hits, func(e hit) bool { return s.excuses(e, h) }) {
+		if place.section == section && !r.foreign(place.language.code) && slices.ContainsFunc(hits, func(e hit) bool { return s.excuses(e, h) }) {
 			return true
 		}
 	}

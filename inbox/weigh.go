@@ -17,6 +17,9 @@ func (r reading) weigh() (consent.Request, bool) {
 	if request, sold := r.sold(lead); sold {
 		return request, true
 	}
+	if r.calledOff(lead) {
+		return verdict(consent.KindReview, 0.5, "trade-and-asking", lead.text), true
+	}
 	request := verdict(lead.kind, r.sureness(lead), lead.rule, lead.text)
 	request.Language = lead.language
 	for _, f := range r.found {
@@ -26,6 +29,20 @@ func (r reading) weigh() (consent.Request, bool) {
 		}
 	}
 	return r.scoped(request), true
+}
+
+// calledOff tells of an opting out that may be from a course, a match or an
+// order: the sentence names one, and no mail.
+func (r reading) calledOff(lead finding) bool {
+	if lead.rule != "phrase-unsubscribe" {
+		return false
+	}
+	trade, mail := false, false
+	for place := range r.said[lead.at/maxWords].heard {
+		trade = trade || place.section == "trade" && !r.foreign(place.language.code)
+		mail = mail || place.section == "about" && !r.foreign(place.language.code)
+	}
+	return trade && !mail
 }
 
 // maxOffer is how many words sellers write: nobody reads more.
