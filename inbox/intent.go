@@ -163,7 +163,9 @@ func (r reading) asked() (consent.Request, bool) {
 	if r.Broken != "" {
 		return consent.Request{}, false
 	}
-	if text, language := r.command(); text != "" {
+	if text, language := r.command(); text != "" && r.role == RolePrivacy && r.otherThings() {
+		return verdict(consent.KindReview, 0.5, "trade-and-asking", text), true
+	} else if text != "" {
 		request := r.optOut("command", text)
 		request.Language = language
 		return r.scoped(request), true
@@ -220,6 +222,9 @@ func (r reading) short() (consent.Request, bool) {
 	}
 	h, s, found := r.unforbidden("short")
 	if found && !s.denied(h) && !r.overlaps(s, "not-unsubscribe", h) && !r.foreign(h.language.code) {
+		if r.otherThings() {
+			return verdict(consent.KindReview, 0.5, "trade-and-asking", s.excerpt(h)), true
+		}
 		request := r.optOut("short-mail", s.excerpt(h))
 		request.Language, request.Sure = h.language.code, 0.8
 		return r.scoped(request), true

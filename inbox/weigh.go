@@ -32,10 +32,14 @@ func (r reading) weigh() (consent.Request, bool) {
 }
 
 // calledOff tells of an opting out that may be from a course, a match or an
-// order: the sentence names one, and no mail.
+// order: the sentence names one, and no mail. At privacy@, where the address
+// says nothing, the whole mail counts.
 func (r reading) calledOff(lead finding) bool {
 	if lead.rule != "phrase-unsubscribe" {
 		return false
+	}
+	if r.role == RolePrivacy {
+		return r.otherThings()
 	}
 	trade, mail := false, false
 	for place := range r.said[lead.at/maxWords].heard {
@@ -43,6 +47,11 @@ func (r reading) calledOff(lead finding) bool {
 		mail = mail || place.section == "about" && !r.foreign(place.language.code)
 	}
 	return trade && !mail
+}
+
+// otherThings tells that the mail speaks of trade or training, and of no mail.
+func (r reading) otherThings() bool {
+	return len(r.heardOf("trade")) > 0 && len(r.heardOf("about")) == 0
 }
 
 // maxOffer is how many words sellers write: nobody reads more.
