@@ -11,6 +11,7 @@ import (
 
 	"heed/inbox"
 	"heed/mailer"
+	"heed/worker"
 )
 
 type doctorCommand struct {
@@ -39,6 +40,7 @@ type examination struct {
 	c      *config
 	wait   time.Duration
 	lookup func(ctx context.Context, name string) ([]string, error) // TXT records
+	ways   []worker.Relay                                           // that take connections
 	ill    []string
 }
 
@@ -53,7 +55,7 @@ func (c *doctorCommand) Run(a *app) error {
 }
 
 func (e *examination) run() error {
-	for _, look := range []func() error{e.configuration, e.database, e.queues, e.records, e.relay, e.mailboxes} {
+	for _, look := range []func() error{e.configuration, e.database, e.queues, e.records, e.relays, e.mailboxes} {
 		if err := look(); err != nil {
 			return err
 		}
@@ -171,28 +173,46 @@ func (e *examination) record(check, name, begins, why string) error {
 	return e.well(check, "published at %s", name)
 }
 
-// relay dials and looks which of our own addresses are taken (RFC 2142).
-func (e *examination) relay() error {
-	relay, err := e.c.relay()
+// relays dials each, and looks which of our own addresses the first takes
+// (RFC 2142).
+func (e *examination) relays() error {
+	all, err := e.c.relays()
+	if err == nil && len(all) == 0 {
+		err = errNoRelay
+	}
 	if err != nil {
 		return e.unwell("relay", err, "")
 	}
-	conn, err := mailer.Dial(e.ctx, relay)
-	if err != nil {
-		return e.unwell("relay", err, "check SMTP_URL, and that the relay runs")
+	for _, one := range all {
+		well, err := e.relay(one)
+		if err != nil {
+			return err
+		}
+		if well {
+			e.ways = append(e.ways, one)
+		}
 	}
-	offers := conn.Offers()
-	conn.Close()
-	if err := e.well("relay", "%s takes connections: TLS %s, pipelining %s, chunking %s, DSN %s", relay.Addr(), orNo(offers.TLS), yesNo(offers.Pipelining),
-		yesNo(offers.Chunking), yesNo(offers.DSN)); err != nil {
-		return err
+	if len(e.ways) == 0 {
+		return nil
 	}
 	for _, address := range e.c.ownAddresses() {
-		if err := e.address(relay, address); err != nil {
+		if err := e.address(e.ways[0].Relay, address); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (e *examination) relay(one worker.Relay) (well bool, err error) {
+	check := strings.TrimSpace("relay " + one.Name)
+	conn, err := mailer.Dial(e.ctx, one.Relay)
+	if err != nil {
+		return false, e.unwell(check, err, "check SMTP_URL or the url of this [[relay]], and that the relay runs")
+	}
+	offers := conn.Offers()
+	conn.Close()
+	return true, e.well(check, "%s takes connections: TLS %s, pipelining %s, chunking %s, DSN %s", one.Addr(), orNo(offers.TLS),
+		yesNo(offers.Pipelining), yesNo(offers.Chunking), yesNo(offers.DSN))
 }
 
 func orNo(text string) string {
@@ -265,5 +285,12 @@ func (e *examination) mailbox(box inbox.Mailbox) error {
 	if err := e.well(check, "it can be read"); err != nil {
 		return err
 	}
-	return e.roundTrip(box, visit)
+	ways := e.ways
+	e.ways = ways[:min(1, len(ways))] // the other mailboxes need not be reached by each
+	for _, way := range ways {
+		if err := e.roundTrip(way, box, visit); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -19,8 +19,7 @@ import (
 // clinic is a configuration with a real relay and a real mailbox.
 type clinic struct {
 	*office
-	dovecot *storetest.DovecotServer
-	dns     map[string]string
+	dns map[string]string
 }
 
 // openClinic starts them; extra are lines for Postfix's configuration.
@@ -31,13 +30,21 @@ func openClinic(t *testing.T, signed bool, extra ...string) *clinic {
 	if signed {
 		key = `dkim = [{ selector = "one", key_file = "one.pem" }]`
 	}
-	o := newOffice(t, fmt.Sprintf(`smtp_url = "smtp://%s?tls=none"
+	o := newOffice(t, fmt.Sprintf(`[[relay]]
+name = "one"
+url = "smtp://%[1]s?tls=none"
+[[relay]]
+name = "two"
+url = "smtp://%[1]s?tls=none"
+[[relay]]
+name = "away"
+url = "smtp://127.0.0.1:1?tls=none"
 [sender]
 name = "Harbour Notes"
 from = "notes@notes.example"
 domain = "notes.example"
 postal_address = "Pier 1"
-%s
+%[2]s
 [[topic]]
 id = "news"
 name = "News"
@@ -46,10 +53,10 @@ trusted_authserv_id = "mx.notes.example"
 [[mailbox]]
 role = "unsubscribe"
 address = "unsubscribe@notes.example"
-url = "%s"
-password_file = "%s"
+url = "%[3]s"
+password_file = "%[4]s"
 `, postfix.Address(), key, dovecot.URL("unsubscribe"), dovecot.PasswordFile("unsubscribe")))
-	c := &clinic{o, dovecot, map[string]string{"notes.example.": "v=spf1 mx ~all", "_dmarc.notes.example.": "v=DMARC1; p=none"}}
+	c := &clinic{o, map[string]string{"notes.example.": "v=spf1 mx ~all", "_dmarc.notes.example.": "v=DMARC1; p=none"}}
 	c.publishKey()
 	return c
 }
@@ -99,8 +106,8 @@ func (c *clinic) lookup(_ context.Context, name string) ([]string, error) {
 	return nil, &net.DNSError{Name: name, IsNotFound: true}
 }
 
-// TestDoctor sends a mail to itself through Postfix into Dovecot: where the
-// server lets a forged verdict through, where nothing signs, where all is well,
+// TestDoctor sends a mail to itself through two of three relays, both Postfix,
+// into Dovecot: where the server lets a forged verdict through, where nothing signs, where all is well,
 // and where no mail comes.
 func TestDoctor(t *testing.T) {
 	storetest.Need(t, "postfix", "dovecot")
@@ -114,8 +121,8 @@ func TestDoctor(t *testing.T) {
 	}{
 		{"well", true, []string{strip}, time.Minute, []string{}},
 		{"forged", true, nil, time.Minute, []string{"trusted_authserv_id"}},
-		{"unsigned", false, []string{strip}, time.Minute, []string{"signature"}},
-		{"held", true, []string{"header_checks = regexp:{{/^Subject: A mail to itself/ DISCARD}}"}, time.Second, []string{"round trip to unsubscribe"}},
+		{"unsigned", false, []string{strip}, time.Minute, []string{"signature by one", "signature by two"}},
+		{"held", true, []string{"header_checks = regexp:{{/^Subject: A mail to itself/ DISCARD}}"}, time.Second, []string{"round trip to unsubscribe by one", "round trip to unsubscribe by two"}},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			c := openClinic(t, one.signed, one.extra...)
@@ -123,7 +130,7 @@ func TestDoctor(t *testing.T) {
 			if code != exitFound {
 				t.Errorf("exit code %d; postmaster@ has no mailbox there", code)
 			}
-			ill := map[string]bool{"address postmaster@notes.example": true}
+			ill := map[string]bool{"address postmaster@notes.example": true, "relay away": true}
 			for _, check := range one.ill {
 				ill[check] = true
 			}

@@ -11,33 +11,34 @@ import (
 
 	"heed/inbox"
 	"heed/mailer"
+	"heed/worker"
 )
 
 // roundTrip sends a mail of ours through the relay into a mailbox of ours, and
 // looks at what comes out: whether it is signed as one-click needs it, and
 // whether a forged Authentication-Results is taken away.
-func (e *examination) roundTrip(box inbox.Mailbox, visit *inbox.Visit) error {
-	check := "round trip to " + box.Role
-	relay, err := e.c.relay()
-	if err != nil {
-		return nil // told already
+func (e *examination) roundTrip(way worker.Relay, box inbox.Mailbox, visit *inbox.Visit) error {
+	check, by := "round trip to "+box.Role, ""
+	if way.Name != "" {
+		by = " by " + way.Name
+		check += by
 	}
 	mark := strings.ToLower(rand.Text())
 	message, err := e.c.probe(box.Address, mark)
 	if err != nil {
 		return e.unwell(check, err, "")
 	}
-	r, err := hand(e.ctx, relay, mailer.Envelope{From: e.c.Sender.From, To: box.Address}, message)
+	r, err := hand(e.ctx, way.Relay, mailer.Envelope{From: e.c.Sender.From, To: box.Address}, message)
 	if err == nil && r.Outcome != mailer.Accepted {
 		err = fmt.Errorf("the relay did not take a mail to %s: %s %d %s", box.Address, r.Outcome, r.Code, r.Enhanced)
 	}
 	if err != nil {
 		return e.unwell(check, err, "")
 	}
-	return e.awaitProbe(check, mark, visit)
+	return e.awaitProbe(check, by, mark, visit)
 }
 
-func (e *examination) awaitProbe(check, mark string, visit *inbox.Visit) error {
+func (e *examination) awaitProbe(check, by, mark string, visit *inbox.Visit) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(e.ctx, e.wait)
 	defer cancel()
@@ -51,7 +52,7 @@ func (e *examination) awaitProbe(check, mark string, visit *inbox.Visit) error {
 	if err := e.well(check, "a mail came within %s", time.Since(began).Round(100*time.Millisecond)); err != nil {
 		return err
 	}
-	return e.judgeProbe(mark, raw)
+	return e.judgeProbe(by, mark, raw)
 }
 
 // probeFields are what a signature must cover for one-click (RFC 8058 §4), and
@@ -60,9 +61,9 @@ func probeFields() []string {
 	return []string{"From", "To", "Subject", "Date", "List-Unsubscribe", "List-Unsubscribe-Post"}
 }
 
-func (e *examination) judgeProbe(mark string, raw []byte) error {
+func (e *examination) judgeProbe(by, mark string, raw []byte) error {
 	a := inbox.ReadArrival(raw, e.c.domain(), probeFields(), &inbox.Keys{Lookup: e.lookup})
-	if err := e.judgeSignature(a); err != nil {
+	if err := e.judgeSignature("signature"+by, a); err != nil {
 		return err
 	}
 	server := e.c.Inbox.TrustedAuthservID
@@ -76,15 +77,15 @@ func (e *examination) judgeProbe(mark string, raw []byte) error {
 	return e.well("trusted_authserv_id", "a forged Authentication-Results of %s was taken away", server)
 }
 
-func (e *examination) judgeSignature(a inbox.Arrival) error {
+func (e *examination) judgeSignature(check string, a inbox.Arrival) error {
 	if a.Signed != "" && len(a.Missing) == 0 {
-		return e.well("signature", "%s, and it covers what one-click needs", a)
+		return e.well(check, "%s, and it covers what one-click needs", a)
 	}
 	hint := "let the relay sign with all List- fields, or give heed a key ([[sender.dkim]], heed init makes one): without it mail programs show no unsubscribe button (RFC 8058 §4)"
 	if len(e.c.Sender.DKIM) > 0 && a.Signed == "" {
 		hint = "heed signs: publish the key's record (heed init prints it), and see that the relay does not change mails"
 	}
-	return e.unwell("signature", errors.New(a.String()), hint)
+	return e.unwell(check, errors.New(a.String()), hint)
 }
 
 func (c *config) probeID(mark string) string { return "doctor." + mark + "@" + c.domain() }
