@@ -95,7 +95,8 @@ func (r reading) findings() []finding {
 }
 
 // withoutOverlaps leaves of two rights that are claimed in the same words the
-// one that begins first ("delete all data that you hold about me"), and of two
+// one that begins first ("delete all data that you hold about me"), save that a
+// complaint stays ("for the third time I ask you to correct"), and of two
 // things to stop the one that says more ("no more offers from partners").
 func withoutOverlaps(found []finding) []finding {
 	return slices.DeleteFunc(slices.Clone(found), func(f finding) bool {
@@ -103,7 +104,7 @@ func withoutOverlaps(found []finding) []finding {
 			if f.kind == consent.KindUnsubscribe && f.scope == "" && g.scope != "" {
 				return f.at < g.end && g.at < f.end
 			}
-			return g.kind != f.kind && slices.Contains(rights, f.kind) && slices.Contains(rights, g.kind) && f.at > g.at && f.at < g.end
+			return g.kind != f.kind && f.kind != consent.KindComplaint && slices.Contains(rights, f.kind) && slices.Contains(rights, g.kind) && f.at > g.at && f.at < g.end
 		})
 	})
 }

@@ -35,11 +35,11 @@ func (r reading) weigh() (consent.Request, bool) {
 // order: the sentence names one, and no mail. At privacy@, where the address
 // says nothing, the whole mail counts.
 func (r reading) calledOff(lead finding) bool {
+	if r.role == RolePrivacy && (lead.rule == "phrase-unsubscribe" || lead.kind == consent.KindGuardian) {
+		return r.otherThings() // "my son is ill, take him off tomorrow's list"
+	}
 	if lead.rule != "phrase-unsubscribe" {
 		return false
-	}
-	if r.role == RolePrivacy {
-		return r.otherThings()
 	}
 	trade, mail := false, false
 	for place := range r.said[lead.at/maxWords].heard {
