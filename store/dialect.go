@@ -101,11 +101,11 @@ func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, 
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the folder of the database: %w", err)
 	}
-	if write, err = connect(sqliteDSN(path, "immediate")); err != nil {
+	if write, err = connect(sqliteDSN(path, "immediate", 8000)); err != nil {
 		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	write.SetMaxOpenConns(1)
-	if read, err = connect(sqliteDSN(path, "deferred")); err != nil {
+	if read, err = connect(sqliteDSN(path, "deferred", 2000)); err != nil {
 		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	read.SetMaxOpenConns(8)
@@ -115,10 +115,11 @@ func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, 
 
 // sqliteDSN: WAL, so that readers never wait; synchronous FULL, because a claim
 // must be on the disk before the end of its message is written; secure_delete,
-// because what is erased must leave the file.
-func sqliteDSN(path, lock string) string {
+// because what is erased must leave the file. cache is in KB: each connection has
+// one of its own, and what it does not hold the system does.
+func sqliteDSN(path, lock string, cache int) string {
 	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(FULL)",
-		"foreign_keys(1)", "secure_delete(1)", "cache_size(-16000)"}}
+		"foreign_keys(1)", "secure_delete(1)", fmt.Sprintf("cache_size(-%d)", cache)}}
 	return "file:" + escaped(path) + "?" + q.Encode()
 }
 

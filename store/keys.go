@@ -146,7 +146,7 @@ func LinkIDs(ring consent.Keyring) []byte {
 }
 
 func openPeople(ctx context.Context, path string) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", sqliteDSN(path, "immediate"))
+	db, err := sql.Open("sqlite", sqliteDSN(path, "immediate", 2000))
 	if err != nil {
 		return nil, fmt.Errorf("opening the person keys: %w", err)
 	}
