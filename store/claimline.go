@@ -44,7 +44,7 @@ func (l *claimLines) take(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, byIndex, pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := conn.Exec(ctx, byIndex+`; `+letGo, pgx.QueryExecModeSimpleProtocol); err != nil {
 		conn.Close(ctx)
 		return nil, err
 	}

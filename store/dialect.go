@@ -76,7 +76,7 @@ func open(rawURL string, connect func(dsn string) (*sql.DB, error)) (write, read
 		if err != nil {
 			return nil, nil, d, errPostgresURL
 		}
-		db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(planAnew))
+		db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(settings))
 		db.SetMaxOpenConns(24)
 		db.SetMaxIdleConns(24)
 		return db, db, postgres, nil
@@ -89,8 +89,18 @@ func open(rawURL string, connect func(dsn string) (*sql.DB, error)) (write, read
 
 // planAnew has PostgreSQL plan each statement for the sizes that its tables have by
 // then. A plan that is kept was made while they were empty, and reads them whole.
-func planAnew(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1", pgx.QueryExecModeSimpleProtocol)
+const planAnew = `SET plan_cache_mode = force_custom_plan; SET random_page_cost = 1.1`
+
+// letGo has PostgreSQL end the transaction of a process that is stopped or has
+// lost its network: it would hold its addresses for as long, and whoever has one
+// of them could not opt out.
+const letGo = `SET idle_in_transaction_session_timeout = '5s'; SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 5;
+	SET tcp_keepalives_count = 2; SET tcp_user_timeout = 10000`
+
+// settings are those of every connection. They are no part of the start of a
+// session, which a pool in between may refuse.
+func settings(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, planAnew+`; `+letGo, pgx.QueryExecModeSimpleProtocol)
 	return err
 }
 

@@ -232,6 +232,11 @@ func (s *Store) inSnapshot(ctx context.Context, step func(*tx) error) error {
 		return err
 	}
 	defer raw.Rollback()
+	if !s.d.sqlite() { // it holds nobody up, and may think for long
+		if _, err := raw.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
+			return err
+		}
+	}
 	return step(&tx{Tx: raw, s: s, now: s.now().UTC(), reads: true})
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"heed/consent"
 	"heed/store"
 	"heed/store/storetest"
 )
@@ -36,7 +37,7 @@ func lostAnswer(t *testing.T, stays bool) {
 		}
 	})
 	defer d.Close()
-	line.Answers(func(answer []byte) bool { return !bytes.Contains(answer, []byte("COMMIT\x00")) })
+	line.CutAt(func(answer []byte) bool { return bytes.Contains(answer, []byte("COMMIT\x00")) })
 	ask := store.Ask{Campaign: id, Address: keyOf(t, s, "p0@example.com")}
 	v, err := d.Claim(ctx, ask)
 	if a, failed := s.Account(ctx, id); failed != nil || a.InFlight != 1 {
@@ -128,4 +129,55 @@ func TestSweepForgetsNoClaim(t *testing.T) {
 		}
 		clean(t, s)
 	})
+}
+
+// TestAWorkerCutOffHoldsNobodyUp: a worker loses its network, or is stopped, while
+// its transaction holds an address. PostgreSQL ends that transaction by itself:
+// whoever has that address can opt out, and others send.
+func TestAWorkerCutOffHoldsNobodyUp(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	url := storetest.QuickPostgres(t)
+	line, near := storetest.LineTo(t, url)
+	keys := t.TempDir()
+	s := opened(t, store.Options{URL: url, Keys: keys})
+	people(t, s, 2)
+	id := campaign(t, s)
+	far := opened(t, store.Options{URL: near, Keys: keys})
+	must(t, s.Register(ctx, "away", "worker", 1))
+	d := far.NewDesk("away", func(error) {})
+	defer d.Close()
+	defer line.Mend()
+	blocked := make(chan struct{})
+	line.BlockAt(func(answer []byte) bool {
+		mid := bytes.Contains(answer, []byte("BEGIN\x00"))
+		if mid {
+			close(blocked)
+		}
+		return mid
+	})
+	away := make(chan store.Verdict, 1)
+	go func() {
+		v, _ := d.Claim(ctx, store.Ask{Campaign: id, Address: keyOf(t, s, "p0@example.com")}) // an error gives nothing
+		away <- v
+	}()
+	<-blocked
+	must(t, s.Unregister(ctx, "away")) // its heartbeat is gone
+	other := desk(t, s, "w2")
+	if v, err := other.Claim(ctx, store.Ask{Campaign: id, Address: keyOf(t, s, "p1@example.com")}); err != nil || !v.Granted {
+		t.Errorf("somebody else's message waits for one who is away: %+v, %v", v, err)
+	}
+	if _, err := s.OptOut(ctx, store.OptOut{Key: keyOf(t, s, "p0@example.com"), Topic: 1, Via: consent.ViaOneClick}); err != nil {
+		t.Fatalf("opting out: %v", err)
+	}
+	select {
+	case v := <-away:
+		t.Errorf("the opt-out waited until the one who is away gave up: %+v", v)
+	default:
+	}
+	line.Mend()
+	if v := <-away; v.Granted {
+		t.Error("who was away may send to somebody who opted out meanwhile")
+	}
+	clean(t, s)
 }

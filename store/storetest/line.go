@@ -17,7 +17,8 @@ type Line struct {
 	mended  *sync.Cond
 	cut     bool                     // connections are refused
 	blocked bool                     // nothing passes, and nobody is told
-	answers func(answer []byte) bool // false: the line is cut instead of passing it on
+	match   func(answer []byte) bool // an answer at which the line is cut or blocked
+	blocks  bool
 	ends    map[net.Conn]bool
 	running sync.WaitGroup
 	closed  bool
@@ -70,16 +71,21 @@ func (l *Line) Block() {
 func (l *Line) Mend() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cut, l.blocked, l.answers = false, false, nil
+	l.cut, l.blocked, l.match = false, false, nil
 	l.mended.Broadcast()
 }
 
-// Answers lets pass look at what the server says; where it says no, the line is
-// cut in its place.
-func (l *Line) Answers(pass func(answer []byte) bool) {
+// CutAt cuts the line in place of the first answer of the server that matches.
+func (l *Line) CutAt(match func(answer []byte) bool) { l.at(match, false) }
+
+// BlockAt blocks the line when the first answer comes that matches; it is the
+// first thing that arrives when the line is mended.
+func (l *Line) BlockAt(match func(answer []byte) bool) { l.at(match, true) }
+
+func (l *Line) at(match func(answer []byte) bool, block bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.answers = pass
+	l.match, l.blocks = match, block
 }
 
 func (l *Line) hangUp() {
@@ -165,16 +171,14 @@ func (l *Line) pass(from, to net.Conn, answer bool) {
 func (l *Line) lets(p []byte, answer bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if answer && l.match != nil && l.match(p) {
+		l.match, l.blocked, l.cut = nil, l.blocks, !l.blocks
+		if l.cut {
+			l.hangUp()
+		}
+	}
 	for l.blocked && !l.closed && !l.cut {
 		l.mended.Wait()
 	}
-	if l.closed || l.cut {
-		return false
-	}
-	if answer && l.answers != nil && !l.answers(p) {
-		l.cut = true
-		l.hangUp()
-		return false
-	}
-	return true
+	return !l.closed && !l.cut
 }
