@@ -53,6 +53,8 @@ func (w *Worker) inTurn(ctx context.Context, b batch, letters []store.Letter) (r
 			}
 		} else if w.relays.drop(r, b.j.Queue); !t.pause(ctx, held) {
 			return t.park(ctx, held)
+		} else if on, err := t.going(ctx); !on || err != nil {
+			return 0, err
 		}
 		letters = letters[:0]
 		for _, one := range held {
@@ -248,6 +250,13 @@ func (t *turns) pause(ctx context.Context, held []share) bool {
 	case <-time.After(wait):
 		return true
 	}
+}
+
+// going tells whether the campaign still sends. The claim would say so too, but
+// each message would use up a turn first.
+func (t *turns) going(ctx context.Context) (bool, error) {
+	c, err := t.p.w.Store.Campaign(ctx, t.b.c.ID)
+	return c.State == "sending", err
 }
 
 // park moves what is held into jobs that wait in the store, one for each limit.
