@@ -162,6 +162,8 @@ return 1
 // answers. ceiling gives the configured rate of a name. changed lists what has
 // another cut than before.
 func (a *adapter) look(ctx context.Context, ceiling func(string) float64, workers int, elapsed time.Duration, now time.Time) (changed []string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second) // nobody waits longer for a Redis that hangs
+	defer cancel()
 	shared, err := a.redis.HGetAll(ctx, cutsKey).Result()
 	away := err != nil
 	a.mu.Lock()
@@ -207,6 +209,8 @@ func spared(name string, ok int64) bool {
 func (a *adapter) forget(ctx context.Context, name string, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	c := cut{share: 1, at: now}
 	a.cuts[name] = c
 	_ = a.redis.HSet(ctx, cutsKey, name, c.text()).Err() // where Redis is away the others have read the same word in SQL

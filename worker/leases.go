@@ -108,6 +108,8 @@ func (s *leases) renew(ctx context.Context) {
 	s.mu.Lock()
 	held := slices.Collect(maps.Keys(s.held))
 	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
 	for _, l := range held {
 		if s.tokens.isAway(false) {
 			return

@@ -91,8 +91,8 @@ func TestOtherDomainsGoOn(t *testing.T) {
 	}
 }
 
-// TestTwoWorkersShareALimit holds it over both, through an emptied Redis; and
-// what waits for it is told.
+// TestTwoWorkersShareALimit holds it over both, through an emptied Redis and one
+// that restarts; and what waits for it is told.
 func TestTwoWorkersShareALimit(t *testing.T) {
 	b := newBench(t, mailertest.Options{})
 	server := storetest.OwnRedis(t)
@@ -110,6 +110,14 @@ func TestTwoWorkersShareALimit(t *testing.T) {
 		return a.Accepted > 40
 	})
 	if err := server.Command("+OK", "FLUSHALL"); err != nil {
+		t.Fatal(err)
+	}
+	b.lost()
+	b.until(id, func(a store.Account) bool { return a.Accepted > 70 })
+	if err := server.Stop(); err != nil { // what is under way goes on without it, by halves
+		t.Fatal(err)
+	}
+	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	b.lost()
