@@ -33,6 +33,16 @@ func (s *Store) Park(ctx context.Context, j Job, parts []Parked) error {
 	})
 }
 
+// Rest puts a job down that waits for the same limit as before. That it was begun
+// is no try: what counts tries is there to find letters that no relay takes.
+func (s *Store) Rest(ctx context.Context, j Job, due time.Time) error {
+	return s.inTx(ctx, "resting a job", func(t *tx) error {
+		_, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, due = $3, attempts = 0, worker = '', changed = $4
+			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, due.UnixMicro(), t.now.UnixMicro())
+		return err
+	})
+}
+
 func (t *tx) park(ctx context.Context, j Job, part Parked) error {
 	id, err := t.addJobs(ctx, 1, Job{Queue: j.Queue, Kind: j.Kind, Campaign: j.Campaign, Due: part.Due, Pace: part.Limit})
 	if err != nil {

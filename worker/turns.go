@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -52,7 +53,7 @@ func (w *Worker) inTurn(ctx context.Context, b batch, letters []store.Letter) (r
 				return rest, nil
 			}
 		} else if w.relays.drop(r, b.j.Queue); !t.pause(ctx, held) {
-			return t.park(ctx, held)
+			return 0, t.park(ctx, held)
 		} else if on, err := t.going(ctx); !on || err != nil {
 			return 0, err
 		}
@@ -261,7 +262,7 @@ func (t *turns) going(ctx context.Context) (bool, error) {
 
 // park moves what is held into jobs that wait in the store, one for each limit.
 // A batch that waits for the same limit as before just rests.
-func (t *turns) park(ctx context.Context, held []share) (rest time.Duration, err error) {
+func (t *turns) park(ctx context.Context, held []share) error {
 	var parts []store.Parked
 	for _, one := range held {
 		i := slices.IndexFunc(parts, func(p store.Parked) bool { return p.Limit == one.grant.by })
@@ -273,9 +274,9 @@ func (t *turns) park(ctx context.Context, held []share) (rest time.Duration, err
 		}
 	}
 	if len(parts) == 1 && parts[0].Limit == t.b.j.Pace {
-		return parts[0].Due.Sub(t.p.w.Now()), nil
+		return errors.Join(t.p.w.desk.Flush(ctx), t.p.w.Store.Rest(ctx, t.b.j, parts[0].Due))
 	}
-	return 0, t.p.w.Store.Park(ctx, t.b.j, parts)
+	return t.p.w.Store.Park(ctx, t.b.j, parts)
 }
 
 // due is when a part comes again by itself; a limit that has nothing for a
