@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,13 +19,25 @@ func (s *Scheduler) fanOut(ctx context.Context) error {
 		if err := s.Store.StartDue(ctx); err != nil {
 			return err
 		}
+		began := s.Now()
 		more, err := s.fanSome(ctx)
+		wrote := s.Now().Sub(began)
 		again, failed := s.Store.Requeue(ctx)
 		if err = errors.Join(err, failed); err != nil || !more && again == 0 {
 			return err
 		}
+		s.yield(ctx, wrote)
 	}
 	return ctx.Err()
+}
+
+// yield lets others write for as long as the fan-out has: above all the first
+// messages of a campaign, which need several steps.
+func (s *Scheduler) yield(ctx context.Context, wrote time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(wrote, look)):
+	}
 }
 
 // alerts writes the deliveries of alerts and carries them: in a loop of its own,

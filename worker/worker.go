@@ -212,8 +212,11 @@ func (w *Worker) serve() ([]*asynq.Server, error) {
 // pickUp is how often an idle queue is looked at; asynq asks Redis, which is not
 // free.
 func pickUp(queue string) time.Duration {
-	if queue == "alert" {
+	switch queue {
+	case "alert":
 		return 10 * time.Millisecond
+	case "newsletter":
+		return 20 * time.Millisecond
 	}
 	return 50 * time.Millisecond
 }
