@@ -38,12 +38,7 @@ func TestE2EVerifyFindsPlantedBreaches(t *testing.T) {
 func verifyFinds(t *testing.T, u setUp) {
 	s, _ := u.opening(t, scenario{people: holders(20), connections: 4, keep: mailertest.KeepHeader})
 	s.lived(t)
-	url := ""
-	for _, pair := range s.heed.env {
-		if value, found := strings.CutPrefix(pair, "DATABASE_URL="); found {
-			url = value
-		}
-	}
+	url := s.setting("DATABASE_URL")
 	for _, one := range breaches {
 		storetest.Plant(t, url, filepath.Join(s.folder, "data"), one.query)
 		r := s.heed.ends(t, exitFound, "verify", "--json")
