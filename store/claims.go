@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -179,6 +180,7 @@ func (d *Desk) run() {
 
 // group takes what waits and commits it; more tells that more is waiting.
 func (d *Desk) group() (more bool) {
+	runtime.Gosched() // whoever is about to ask comes along
 	d.mu.Lock()
 	n := min(len(d.asks), groupSize)
 	asks, results, filed := d.asks[:n:n], d.results, d.filed
