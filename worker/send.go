@@ -87,6 +87,9 @@ func (w *Worker) endBatch(ctx context.Context, j store.Job, rest time.Duration) 
 	if left == 0 {
 		return w.Store.EndJob(ctx, j, time.Time{})
 	}
+	if rest == 0 && !w.stopped() {
+		rest = backOff(j.Attempts) // another lane waits for the answer to one of them
+	}
 	return w.Store.EndJob(ctx, j, w.Now().Add(rest))
 }
 
