@@ -83,9 +83,9 @@ func TestRow(t *testing.T) {
 // outcome that it has alone, all others arrive, and each exactly once.
 func TestRowFaults(t *testing.T) {
 	for mode, opts := range modes {
-		verbs := []string{"MAIL", "RCPT", "BDAT", "END"}
+		verbs := []string{"MAIL", "RCPT", "BDAT", "BODY", "END"}
 		if opts.NoChunking {
-			verbs[2] = "DATA"
+			verbs = []string{"MAIL", "RCPT", "DATA", "END"}
 		}
 		for _, verb := range verbs {
 			for _, f := range faults {

@@ -19,7 +19,6 @@ const (
 
 // machine is a second set of all processes.
 type machine struct {
-	names []string
 	lines map[string]*storetest.Line
 }
 

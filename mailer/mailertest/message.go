@@ -120,6 +120,7 @@ func (ss *session) body() (said, lost bool) {
 	if _, err := ss.r.Peek(1); err != nil { // in the middle of it, not before
 		return false, true
 	}
+	_ = ss.flush() // what was said before is out
 	pause(act.Stall, ss.stopped)
 	switch {
 	case act.Drop == DropAfter:
