@@ -125,7 +125,7 @@ func tellFigures(page, commit, machine string, figures []figure) error {
 		lines[f.Name] = f.line(commit)
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "Last measured on %s.\n\n| what | measured | floor | aim | | at |\n|---|---|---|---|---|---|\n", machine)
+	fmt.Fprintf(&out, "Last measured on %s, rates as the median of %d runs of %d messages.\n\n| what | measured | floor | aim | | at |\n|---|---|---|---|---|---|\n", machine, runs(), messages())
 	for _, row := range benchRows() {
 		if line := lines[row.Name]; line != "" {
 			out.WriteString(line + "\n")
@@ -199,7 +199,8 @@ func TestFiguresAreWrittenIntoAPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "before\n" + benchBegin + "Last measured on a machine.\n\n| what | measured | floor | aim | | at |\n|---|---|---|---|---|---|\n" +
+	head := fmt.Sprintf("Last measured on a machine, rates as the median of %d runs of %d messages.\n\n", runs(), messages())
+	want := "before\n" + benchBegin + head + "| what | measured | floor | aim | | at |\n|---|---|---|---|---|---|\n" +
 		"| " + ratio + " | 0.100 | 0.25 | 0.5 | BELOW THE FLOOR | abc0 |\n| " + lost + " | 0 messages | 0 | 0 | as promised | abc1 |\n" + benchEnd + "after\n"
 	if string(text) != want {
 		t.Errorf("the page is\n%s\nwant\n%s", text, want)
