@@ -90,6 +90,9 @@ func (w *world) handedOver(m handed) {
 	if !known || m.campaign == 0 {
 		return // a letter to one person
 	}
+	if m.campaign != alertID {
+		w.endedAt = m.step
+	}
 	place := fmt.Sprintf("%d/%s", m.campaign, m.key)
 	w.gate.note("handed over: %s to p%d, taken %v", place, who, m.taken)
 	for _, s := range w.stops {
@@ -123,12 +126,12 @@ func (w *world) countCopy(m handed, who int) {
 	w.ids[place] = m.messageID
 }
 
-// mayRepeat notes whose messages are uncertain when a person asks for another
-// copy.
+// mayRepeat notes that a person asks for another copy of what is uncertain: those
+// who have one by now may get one more.
 func (w *world) mayRepeat(campaign int64) {
-	for place, who := range w.keys {
-		_ = place
-		w.more[fmt.Sprintf("%d/p%d", campaign, who)] = 1
+	for who := range crowdSize {
+		place := fmt.Sprintf("%d/p%d", campaign, who)
+		w.more[place] = max(w.more[place], w.copies[place])
 	}
 }
 

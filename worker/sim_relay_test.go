@@ -58,7 +58,7 @@ func (r *simRelay) at(verb string) answer {
 	case "slow":
 		return answer{after: time.Duration(r.w.rand.Int64N(4e9))}
 	case "hang":
-		return answer{after: 11*time.Minute + r.latency()}
+		return answer{after: 25*time.Second + r.latency()} // longer than anybody waits
 	case "421":
 		return answer{line: "421 4.3.2 closing", drop: "after", after: r.latency()}
 	case "garbage":
@@ -405,6 +405,7 @@ func (c *simConn) end() {
 	c.isMail, c.rcpt = false, ""
 	c.text.Reset()
 	c.r.record = append(c.r.record, m)
+	c.r.w.ender = c.at
 	c.r.w.handedOver(m)
 	c.say(a, "250 2.0.0 taken")
 }

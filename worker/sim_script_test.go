@@ -16,6 +16,9 @@ type script struct {
 	open int // acts that are not over
 }
 
+// intime begins the names of acts that wait for a moment: they go first.
+const intime = "in time "
+
 // play begins the campaigns and lets people act at moments of the seed.
 func (w *world) play() {
 	w.script = &script{w: w}
@@ -30,15 +33,87 @@ func (w *world) play() {
 		name, do := w.wish(w.rand)
 		w.act(fmt.Sprint(name, " ", i), 20+w.rand.IntN(300), do)
 	}
+	for i := range w.rand.IntN(3) {
+		w.actAt(fmt.Sprint(intime, i), w.inFlight(20+w.rand.IntN(200)), w.leaveInFlight)
+	}
+	if w.faults.doubt {
+		w.actAt(fmt.Sprint(intime, "again"), w.ended(20+w.rand.IntN(150)), w.resendInDoubt)
+	}
 }
 
 // act does something in the office after a number of steps.
 func (w *world) act(name string, after int, do func(context.Context, *store.Store)) {
+	w.actAt(name, func() bool { return w.gate.steps >= after }, do)
+}
+
+// inFlight is a moment at which a message has just been claimed, after a number
+// of steps.
+func (w *world) inFlight(after int) func() bool {
+	return func() bool { return w.gate.steps >= after && w.claimed > 0 && w.gate.steps < w.claimed+3 }
+}
+
+// leaveInFlight opts out whoever has a message in flight. Its worker goes on, or is
+// stopped for a moment, or for so long that it is taken for dead before.
+func (w *world) leaveInFlight(ctx context.Context, s *store.Store) {
+	who, topic := w.rand.IntN(crowdSize), 1+w.rand.IntN(2)
+	for _, row := range w.rows(`SELECT address, campaign FROM claim WHERE campaign < 3 ORDER BY campaign, address`) {
+		who, topic = w.keys[row[0]], int(row[1][0]-'0')
+	}
+	switch w.rand.IntN(5) {
+	case 0, 1:
+		w.stopCrew(time.Duration(3e8 + w.rand.Int64N(15e8)))
+	case 2, 3:
+		if !w.outlast(w.office) {
+			return
+		}
+	}
+	w.leave(ctx, s, who, store.OptOut{Topic: topic, Via: consent.ViaOneClick, Authenticated: true}, topic)
+}
+
+// outlast stops the workers for longer than they may be silent, and waits until
+// they are taken for dead.
+func (w *world) outlast(office *process) bool {
+	w.stopCrew(time.Duration(9e9 + w.rand.Int64N(6e9)))
+	return w.gate.pause(office, "wait", 6500*time.Millisecond, false) == nil && !w.over()
+}
+
+func (w *world) stopCrew(d time.Duration) {
+	if w.calm {
+		return
+	}
+	w.gate.note("all workers are stopped for %v", d)
+	for _, p := range w.crew {
+		p.frozen = time.Now().Add(d)
+	}
+}
+
+// ended is a moment at which the end of a message was just written.
+func (w *world) ended(after int) func() bool {
+	return func() bool { return w.gate.steps >= after && w.endedAt > 0 && w.gate.steps < w.endedAt+3 }
+}
+
+// resendInDoubt stops a worker that waits for the relay's answer until its message
+// counts as uncertain, and has that sent again by another.
+func (w *world) resendInDoubt(ctx context.Context, s *store.Store) {
+	if w.calm {
+		return
+	}
+	w.ender.frozen = time.Now().Add(time.Duration(9e9 + w.rand.Int64N(6e9)))
+	w.gate.note("%s is stopped", w.ender.name)
+	if w.gate.pause(w.office, "wait", 6500*time.Millisecond, false) != nil || w.over() {
+		return
+	}
+	for id := range int64(2) {
+		w.resend(ctx, s, id+1)
+	}
+}
+
+func (w *world) actAt(name string, when func() bool, do func(context.Context, *store.Store)) {
 	w.script.open++
 	go func() {
 		defer func() { w.script.open-- }()
 		anywhere := &process{w: w, name: "people"}
-		if w.gate.wait(&visitor{at: anywhere, what: name, idle: true, ready: func() bool { return w.calm || w.gate.steps >= after && !w.office.dead }}) != nil || w.office.dead || w.over() {
+		if w.gate.wait(&visitor{at: anywhere, what: name, idle: true, ready: func() bool { return w.calm || when() && !w.office.dead }}) != nil || w.office.dead || w.over() {
 			return
 		}
 		do(context.Background(), w.office.store)

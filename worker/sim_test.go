@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -134,9 +135,15 @@ func newWorld(t *testing.T, place *place, seed uint64) *world {
 		faults: newFaults(gate.rand)}
 	w.started, w.copies, w.more, w.ids, w.keys = map[int64]bool{}, map[string]int{}, map[string]int{}, map[string]string{}, map[string]int{}
 	trouble, kinds := troubles(w.rand)
+	if w.faults.doubt {
+		trouble["END"], kinds = 0.6, []string{"451 4.3.0 later", "554 5.6.0 no", "452 4.2.2 full"}
+	}
 	w.relay = &simRelay{w: w, chunking: w.rand.IntN(2) == 0, pipelining: w.rand.IntN(4) > 0, trouble: trouble, kinds: kinds}
 	w.office = w.begin("office", false)
-	for range 1 + w.rand.IntN(2) {
+	for i := range 2 {
+		if i > 0 && !w.faults.doubt && w.rand.IntN(2) == 0 {
+			break
+		}
 		w.crew = append(w.crew, w.begin("worker", true))
 	}
 	w.knowPeople()
@@ -214,6 +221,11 @@ func (w *world) run() {
 func (w *world) pick(can []*visitor, last *visitor) *visitor {
 	for _, v := range can {
 		if w.calm && v.what == "beat" {
+			return v
+		}
+	}
+	for _, v := range can {
+		if strings.HasPrefix(v.what, intime) && w.rand.IntN(4) > 0 {
 			return v
 		}
 	}

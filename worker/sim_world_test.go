@@ -26,18 +26,19 @@ import (
 
 // process is one process of heed: a worker, or one that has scheduler and web.
 type process struct {
-	w       *world
-	name    string
-	dead    bool
-	frozen  time.Time     // it does nothing before
-	back    time.Time     // when another takes its place, once it is dead
-	ahead   time.Duration // of its wall clock
-	sqlite  *storetest.Stepped
-	store   *store.Store
-	worker  *Worker
-	kill    context.CancelFunc
-	conns   []*simConn
-	actives map[string]string // tasks at work, and their queues
+	w        *world
+	name     string
+	dead     bool
+	frozen   time.Time     // it does nothing before
+	back     time.Time     // when another takes its place, once it is dead
+	ahead    time.Duration // of its wall clock
+	sqlite   *storetest.Stepped
+	store    *store.Store
+	worker   *Worker
+	kill     context.CancelFunc
+	conns    []*simConn
+	claiming bool              // a claim is about to be committed
+	actives  map[string]string // tasks at work, and their queues
 }
 
 var errKilled = errors.New("this process was killed")
@@ -66,7 +67,10 @@ type world struct {
 	office   *process            // scheduler and web
 	crew     []*process          // workers
 	births   int
-	struck   int // faults so far
+	struck   int      // faults so far
+	claimed  int      // the step at which a message was claimed last
+	endedAt  int      // the step at which the end of one was written last
+	ender    *process // by whom
 	graves   sync.WaitGroup
 	script   *script
 	faults   faults
@@ -222,7 +226,9 @@ func (w *world) begin(name string, works bool) *process {
 func (w *world) employ(ctx context.Context, p *process) {
 	var err error
 	relay := mailer.Relay{Host: "127.0.0.1", Port: 25, Hello: "heed.example.com", Now: p.now, Dial: w.relay.dial(p),
-		Clock: func() time.Duration { return time.Since(w.began) }}
+		Clock: func() time.Duration { return time.Since(w.began) },
+		Timeouts: mailer.Timeouts{Dial: 5 * time.Second, Mail: 10 * time.Second, Rcpt: 10 * time.Second, Data: 10 * time.Second,
+			Block: 10 * time.Second, End: 20 * time.Second}}
 	p.worker, err = New(Options{Store: p.store, Relay: relay, PublicURL: "https://news.example.com", Connections: 2, RetryFirst: time.Second,
 		Sender: Sender{Name: "News", From: "news@example.com", Domain: "example.com", PostalAddress: "Street 1", ReturnPath: "bounces@example.com", Unsubscribe: "unsubscribe@example.com"},
 		Log:    slog.New(slog.NewTextHandler(logged{w.gate}, nil)), Now: p.now})
