@@ -62,7 +62,7 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 		return Swept{}, err
 	}
 	orphans := 0
-	if err := s.read.QueryRowContext(ctx, orphanCount, s.now().Add(-claimLife).UnixMicro()).Scan(&orphans); err != nil {
+	if err := s.read.QueryRowContext(ctx, orphanCount, s.now().Add(-claimLife).UnixMicro(), s.now().Add(-Patience).UnixMicro()).Scan(&orphans); err != nil {
 		return Swept{}, fmt.Errorf("looking for orphans: %w", err)
 	}
 	if len(dead) == 0 && orphans == 0 {
@@ -86,14 +86,14 @@ const claimLife = 15 * time.Minute
 
 const (
 	orphanJobs   = `state = 'running' AND worker NOT IN (SELECT id FROM worker)`
-	orphanClaims = `(worker NOT IN (SELECT id FROM worker) OR at < $1)`
+	orphanClaims = `(at < $1 OR at < $2 AND worker NOT IN (SELECT id FROM worker))` // before that its end may still be written
 	orphanCount  = `SELECT (SELECT count(*) FROM job WHERE ` + orphanJobs + `) + (SELECT count(*) FROM claim WHERE ` + orphanClaims + `)`
 )
 
 // sweepOrphans takes the claims away first and marks exactly those: a worker
 // that was only asleep may make a new one at any moment.
 func (t *tx) sweepOrphans(ctx context.Context, swept *Swept) error {
-	found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE `+orphanClaims+` RETURNING campaign, address, token, at`, t.now.Add(-claimLife).UnixMicro())
+	found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE `+orphanClaims+` RETURNING campaign, address, token, at`, t.now.Add(-claimLife).UnixMicro(), t.now.Add(-Patience).UnixMicro())
 	if err != nil {
 		return fmt.Errorf("taking back claims: %w", err)
 	}
