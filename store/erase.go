@@ -76,17 +76,17 @@ func (s *Store) Erase(ctx context.Context, id int64) error {
 // beginErasure blocks the address and writes the items down, or reads what was
 // begun before.
 func (s *Store) beginErasure(ctx context.Context, id int64) (e *erasure, err error) {
-	c, err := s.Case(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	key, err := consent.ParseKey(c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("erasing: case %d names nobody: %w", id, err)
-	}
 	err = s.inTx(ctx, "blocking an erased address", func(t *tx) error {
 		if e, err = t.readErasure(ctx, id); err == nil || !errors.Is(err, sql.ErrNoRows) {
 			return err
+		}
+		c, err := t.openCase(ctx, id) // here, since a change of address takes the case along
+		if err != nil {
+			return err
+		}
+		key, err := consent.ParseKey(c.Key)
+		if err != nil {
+			return fmt.Errorf("erasing: case %d names nobody: %w", id, err)
 		}
 		if c.State != consent.CaseConfirmed {
 			return fmt.Errorf("erasing: case %d is %s: %w", id, c.State, ErrState)
