@@ -62,7 +62,7 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 		return Swept{}, err
 	}
 	orphans := 0
-	if err := s.read.QueryRowContext(ctx, orphanCount, s.now().Add(-claimLife).UnixMicro(), s.now().Add(-Patience).UnixMicro()).Scan(&orphans); err != nil {
+	if err := s.read.QueryRowContext(ctx, orphanCount, s.now().Add(-claimLife).UnixMicro(), s.now().Add(-endLife).UnixMicro()).Scan(&orphans); err != nil {
 		return Swept{}, fmt.Errorf("looking for orphans: %w", err)
 	}
 	if len(dead) == 0 && orphans == 0 {
@@ -84,6 +84,10 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 // forgotten by its worker, though it lives: the answer to a commit was lost.
 const claimLife = 15 * time.Minute
 
+// endLife is how long the end of a claimed message may still be written by a
+// worker that was taken for dead, where its clock is up to three seconds behind.
+const endLife = Patience + 3*time.Second
+
 const (
 	orphanJobs   = `state = 'running' AND worker NOT IN (SELECT id FROM worker)`
 	orphanClaims = `(at < $1 OR at < $2 AND worker NOT IN (SELECT id FROM worker))` // before that its end may still be written
@@ -93,7 +97,7 @@ const (
 // sweepOrphans takes the claims away first and marks exactly those: a worker
 // that was only asleep may make a new one at any moment.
 func (t *tx) sweepOrphans(ctx context.Context, swept *Swept) error {
-	found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE `+orphanClaims+` RETURNING campaign, address, token, at`, t.now.Add(-claimLife).UnixMicro(), t.now.Add(-Patience).UnixMicro())
+	found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE `+orphanClaims+` RETURNING campaign, address, token, at`, t.now.Add(-claimLife).UnixMicro(), t.now.Add(-endLife).UnixMicro())
 	if err != nil {
 		return fmt.Errorf("taking back claims: %w", err)
 	}
@@ -132,7 +136,7 @@ func (t *tx) markUncertain(ctx context.Context, claims []openClaim) error {
 	for _, c := range claims {
 		args = append(args, c.campaign, c.address, c.token, c.at)
 	}
-	_, err := t.exec(ctx, `UPDATE delivery SET state = 'uncertain', token = v.column3, claimed = v.column4, end_at = v.column4, attempts = attempts + 1, changed = $1
+	_, err := t.exec(ctx, `UPDATE delivery SET state = 'uncertain', reason = '', token = v.column3, claimed = v.column4, end_at = v.column4, attempts = attempts + 1, changed = $1
 		FROM (VALUES `+rows(len(claims), 4, 2, "BIGINT", "TEXT", "BIGINT", "BIGINT")+`) AS v WHERE delivery.campaign = v.column1 AND delivery.address = v.column2`, args...)
 	return err
 }

@@ -182,7 +182,7 @@ func TestOnlyItsTokenWritesAResult(t *testing.T) {
 			t.Errorf("a wrong token changed the account: %+v", a)
 		}
 		must(t, s.Unregister(ctx, "w1"))
-		must(t, s.Do(ctx, `UPDATE claim SET at = at - 3000000`)) // its end can be written no more
+		must(t, s.Do(ctx, `UPDATE claim SET at = at - 6000000`)) // its end can be written no more
 		swept, err := s.Sweep(ctx)
 		must(t, err)
 		if swept.Uncertain != 1 {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -180,4 +181,56 @@ func TestAWorkerCutOffHoldsNobodyUp(t *testing.T) {
 		t.Error("who was away may send to somebody who opted out meanwhile")
 	}
 	clean(t, s)
+}
+
+// TestSweepOfASkippedMessage: somebody was erased while a message to them was
+// about to end, and its worker died. What may have left is uncertain, whatever
+// was noted meanwhile, and the sweep goes on with the others.
+func TestSweepOfASkippedMessage(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 2)
+		id := campaign(t, s)
+		d := desk(t, s, "w1")
+		for _, email := range []string{"p0@example.com", "p1@example.com"} {
+			v, err := d.Claim(ctx, store.Ask{Campaign: id, Address: keyOf(t, s, email)})
+			must(t, err)
+			if !v.Granted {
+				t.Fatalf("the claim for %s is %+v", email, v)
+			}
+		}
+		must(t, s.Do(ctx, `UPDATE delivery SET state = 'skipped', reason = 'erased' WHERE address = '`+keyOf(t, s, "p0@example.com").String()+`'`))
+		must(t, s.Unregister(ctx, "w1"))
+		must(t, s.Do(ctx, `UPDATE claim SET at = at - 6000000`)) // no end can be written any more
+		swept, err := s.Sweep(ctx)
+		must(t, err)
+		if a, err := s.Account(ctx, id); err != nil || swept.Uncertain != 2 || a.Uncertain != 2 || a.InFlight != 0 {
+			t.Errorf("swept %+v, the account says %+v, %v", swept, a, err)
+		}
+	})
+}
+
+// TestOneMessageHasOneResult: two lanes had the same message. One of them was
+// refused by its relay before it claimed, the other one's was taken; both say so
+// at the same moment, in either order. It was sent.
+func TestOneMessageHasOneResult(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 40)
+		id := campaign(t, s)
+		d := desk(t, s, "w1")
+		for i := range 40 {
+			ask := store.Ask{Campaign: id, Address: keyOf(t, s, fmt.Sprintf("p%d@example.com", i))}
+			v, err := d.Claim(ctx, ask)
+			must(t, err)
+			both := []store.Result{{Ask: ask, Token: v.Token, Outcome: store.Accepted, Code: 250, EndAt: time.Now()}, {Ask: ask, Outcome: store.Refused, Code: 550}}
+			for n := range both {
+				d.Finish(both[(n+i)%2])
+			}
+			must(t, d.Flush(ctx))
+		}
+		if a, err := s.Account(ctx, id); err != nil || a.Accepted != 40 {
+			t.Errorf("of 40 messages that were sent the account says %+v, %v", a, err)
+		}
+	})
 }

@@ -43,8 +43,14 @@ func (g *group) readClosed(found scanned) error {
 }
 
 // settle says what is to be written of results, given the claims that they
-// closed.
+// closed. A message has one result: where a lane that had the claim tells what
+// became of it, another one's refusal before a claim says nothing any more.
 func (o *outcomes) settle(t *tx, results []Result, closed map[int64]int64) {
+	told := map[Ask]bool{}
+	for _, r := range results {
+		_, mine := closed[r.Token]
+		told[r.Ask] = told[r.Ask] || mine && r.Outcome != GivenBack
+	}
 	for _, r := range results {
 		at, mine := closed[r.Token]
 		proof := late
@@ -58,6 +64,12 @@ func (o *outcomes) settle(t *tx, results []Result, closed map[int64]int64) {
 				continue // it waits as before
 			}
 			r.Outcome, r.Due = Deferred, t.now // never ended after all
+		}
+		if proof == unclaimed {
+			if told[r.Ask] {
+				continue
+			}
+			told[r.Ask] = true
 		}
 		o.uncertain = o.uncertain || r.Outcome == Uncertain
 		state, reason := string(r.Outcome), ""

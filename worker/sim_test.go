@@ -287,9 +287,8 @@ func (w *world) rest(now time.Time) bool {
 	if _, done := w.stands(); done {
 		return !w.office.dead // which is asked at the end
 	}
-	for _, row := range w.rows(`SELECT id FROM campaign WHERE state = 'paused'`) {
-		id, _ := strconv.ParseInt(row[0], 10, 64)
-		w.act("resume", 0, func(ctx context.Context, s *store.Store) { w.resume(ctx, s, id) })
+	if !w.office.dead && !now.Before(w.resumed) {
+		w.resumeAll(now)
 	}
 	if _, idle := w.gate.next(now); !idle || w.gate.busy != w.seen {
 		w.seen, w.leap = w.gate.busy, 0
@@ -297,6 +296,16 @@ func (w *world) rest(now time.Time) bool {
 	}
 	w.leap = min(max(2*w.leap, 100*time.Millisecond), 5*time.Minute)
 	return false
+}
+
+// resumeAll lets what was paused go on. Who asked waits a little before asking
+// again: a slow disk may not have taken it yet.
+func (w *world) resumeAll(now time.Time) {
+	for _, row := range w.rows(`SELECT id FROM campaign WHERE state = 'paused'`) {
+		w.resumed = now.Add(100 * time.Millisecond)
+		id, _ := strconv.ParseInt(row[0], 10, 64)
+		w.act("resume", 0, func(ctx context.Context, s *store.Store) { w.resume(ctx, s, id) })
+	}
 }
 
 // end lets everybody go home.

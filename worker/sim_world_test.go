@@ -77,6 +77,7 @@ type world struct {
 	lookedAt int           // what had happened when the scheduler looked last
 	leap     time.Duration // by which time passes while nobody has anything to do
 	seen     int
+	resumed  time.Time // when what is paused may be resumed again
 	checks
 }
 
