@@ -135,7 +135,10 @@ func (ss *session) body() (said, lost bool) {
 	default:
 		return false, false
 	}
-	return true, ss.over || ss.flush() != nil
+	if ss.flush() != nil {
+		ss.over = true // whoever has gone sends no commands: what is left of the text is none
+	}
+	return true, ss.over
 }
 
 // readDots reads lines up to the lone dot (RFC 5321 §4.5.2).
