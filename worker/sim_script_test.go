@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"heed/consent"
@@ -13,7 +14,7 @@ import (
 // script is what people do in the course of one seed.
 type script struct {
 	w    *world
-	open int // acts that are not over
+	open atomic.Int64 // acts that are not over
 }
 
 // intime begins the names of acts that wait for a moment: they go first.
@@ -109,9 +110,9 @@ func (w *world) resendInDoubt(ctx context.Context, s *store.Store) {
 }
 
 func (w *world) actAt(name string, when func() bool, do func(context.Context, *store.Store)) {
-	w.script.open++
+	w.script.open.Add(1)
 	go func() {
-		defer func() { w.script.open-- }()
+		defer w.script.open.Add(-1)
 		anywhere := &process{w: w, name: "people"}
 		if w.gate.wait(&visitor{at: anywhere, what: name, idle: true, ready: func() bool { return w.calm || when() && !w.office.dead }}) != nil || w.office.dead || w.over() {
 			return

@@ -253,7 +253,7 @@ func (w *world) calmDown() {
 // idle lets time pass until somebody can go on; over tells that nothing is left
 // to be done.
 func (w *world) idle(now time.Time) (over bool) {
-	if !w.calm && w.script.open == 0 && w.gate.writer == nil {
+	if !w.calm && w.script.open.Load() == 0 && w.gate.writer == nil {
 		if _, done := w.stands(); done {
 			w.calmDown()
 		}
@@ -281,7 +281,7 @@ func (w *world) idle(now time.Time) (over bool) {
 // rest tells whether all is done. What was paused goes on, and where everybody
 // only looks at the clock, time passes in growing leaps.
 func (w *world) rest(now time.Time) bool {
-	if w.script.open > 0 {
+	if w.script.open.Load() > 0 {
 		return false
 	}
 	if _, done := w.stands(); done {
