@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"testing"
-	"time"
 
 	"heed/consent"
 )
@@ -75,9 +74,3 @@ func TestGrownChildren(t *testing.T) {
 }
 
 // TestSmallMailIsWaitedFor: only what is large enough to be slow by itself is
-// given up after the shorter time.
-func TestSmallMailIsWaitedFor(t *testing.T) {
-	if timeFor(2000) < 10*time.Second || timeFor(smallMail+1) != maxTime {
-		t.Errorf("a mail of 2,000 octets is given %s, one of 64 KiB %s", timeFor(2000), timeFor(smallMail+1))
-	}
-}

@@ -25,8 +25,6 @@ const (
 	maxText   = 256 << 10
 	maxField  = 16 << 10 // of a header field that is taken apart: what lies behind names nobody
 	maxTime   = 2 * time.Second
-	smallMail = 64 << 10         // cannot take long by itself, only on a machine that is busy otherwise
-	slowTime  = 15 * time.Second // for which such a one is waited for
 )
 
 // Part is a leaf of a mail's MIME tree; its content is decoded.
@@ -119,7 +117,7 @@ func readParts(raw []byte) ([]Part, error) {
 	if err := checkNesting(raw); err != nil {
 		return nil, err
 	}
-	return withinTime(timeFor(len(raw)), func() ([]Part, error) {
+	return withinTime(maxTime, func() ([]Part, error) {
 		parser := enmime.NewParser(enmime.SkipMalformedParts(true), enmime.MaxStoredPartErrors(10),
 			enmime.MultipartWOBoundaryAsSinglePart(true), enmime.SetReadPartErrorPolicy(keepRead))
 		root, err := parser.ReadParts(bytes.NewReader(raw))
@@ -133,14 +131,6 @@ func readParts(raw []byte) ([]Part, error) {
 // keepRead keeps what was decoded before an error: many a real bounce ends in
 // the middle of a part.
 func keepRead(*enmime.Part, error) bool { return true }
-
-// timeFor keeps a small mail from being called too slow where the machine is.
-func timeFor(size int) time.Duration {
-	if size <= smallMail {
-		return slowTime
-	}
-	return maxTime
-}
 
 // withinTime runs read on its own, so that a mail that the guards did not stop
 // costs no more than the limit of the poller's time.

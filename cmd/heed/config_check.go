@@ -130,6 +130,16 @@ func (m mailboxConfig) check() error {
 	return firstError(err, m.checkAuth())
 }
 
+// problems finds what keeps this configuration from sending, without asking a
+// server.
+func (c *config) problems() []error {
+	all := slices.Concat(c.checkFiles(), c.checkPasswords(), c.checkAlarms(), c.checkSystems())
+	if err := c.canSend(); err != nil {
+		all = append(all, err)
+	}
+	return all
+}
+
 // checkFiles looks at the files without which nothing can be sent.
 func (c *config) checkFiles() (problems []error) {
 	if _, err := c.policy(); err != nil {

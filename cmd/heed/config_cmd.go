@@ -183,10 +183,7 @@ func (c *configCheckCommand) Run(a *app) error {
 	if err != nil {
 		return problem{exitFound, err, hintOf(err)}
 	}
-	problems := append(append(conf.checkFiles(), conf.checkPasswords()...), append(conf.checkAlarms(), conf.checkSystems()...)...)
-	if err := conf.canSend(); err != nil {
-		problems = append(problems, err)
-	}
+	problems := conf.problems()
 	if len(conf.Topics) == 0 {
 		problems = append(problems, errors.New("there is no [[topic]]: newsletters need one"))
 	}

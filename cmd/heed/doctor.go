@@ -94,10 +94,7 @@ func (e *examination) tellFinding(v findingView) error {
 }
 
 func (e *examination) configuration() error {
-	problems := slices.Concat(e.c.checkFiles(), e.c.checkPasswords(), e.c.checkAlarms(), e.c.checkSystems())
-	if err := e.c.canSend(); err != nil {
-		problems = append(problems, err)
-	}
+	problems := e.c.problems()
 	if len(problems) == 0 {
 		return e.well("configuration", "%s can be read, and so can the files that it names", e.c.Path)
 	}
