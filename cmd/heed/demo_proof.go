@@ -167,19 +167,31 @@ func (p *proof) compare(a account, results []result, messages []handed, refused 
 	for _, m := range messages {
 		arrived[m.to] = arrived[m.to] || m.kind == kindNews
 	}
+	erased := 0 // were sent to; who they were nobody can tell any more
 	for _, r := range results {
-		if r.Email == "" {
-			continue // erased since: nobody can tell any more which message was theirs
-		}
 		taken := r.Outcome == "accepted" || r.Outcome == "returned"
-		if taken && !arrived[r.Email] && !refused(r.Email) {
+		switch {
+		case r.Email == "" && taken:
+			erased++
+		case taken && !arrived[r.Email] && !refused(r.Email):
 			p.Lost++
-		}
-		if !taken && r.Outcome != "uncertain" && arrived[r.Email] {
+		case !taken && r.Outcome != "uncertain" && arrived[r.Email]:
 			p.Unlisted++
 		}
+		delete(arrived, r.Email)
 	}
+	p.Lost += max(0, erased-nobodys(arrived))
 	p.Uncertain, p.Balanced = a.Uncertain, a.sum() == a.Audience && len(results) == a.Audience
+}
+
+// nobodys counts who got the campaign and is not in its results by name.
+func nobodys(arrived map[string]bool) (n int) {
+	for _, news := range arrived {
+		if news {
+			n++
+		}
+	}
+	return n
 }
 
 // judge turns the counts into a verdict.

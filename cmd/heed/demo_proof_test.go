@@ -71,3 +71,17 @@ func TestDemoProofJudges(t *testing.T) {
 		}
 	}
 }
+
+// TestDemoProofOfTheErased: whoever was erased after the campaign went to them
+// is in its results without a name. As many as there are must have arrived.
+func TestDemoProofOfTheErased(t *testing.T) {
+	results := []result{{bo, "accepted", ""}, {"", "accepted", ""}}
+	a := account{Audience: 2, Accepted: 2}
+	messages := []handed{{kindNews, bo, "1", at(1), true}, {kindNews, fay, "2", at(1), true}}
+	for lost, arrived := range map[int][]handed{0: messages, 1: messages[:1]} {
+		p := countRecord(arrived, nil)
+		if p.compare(a, results, arrived, func(string) bool { return false }); p.Lost != lost {
+			t.Errorf("of %d messages that arrived %d are called lost, want %d", len(arrived), p.Lost, lost)
+		}
+	}
+}
