@@ -134,6 +134,11 @@ func TestAlarmsArrive(t *testing.T) {
 	hook.answer.Store(http.StatusNoContent)
 	passed.Add(int64(time.Minute))
 	until("the second try", func() bool { types, _ := hook.heard(); return types == "alarm.raised alarm.raised" })
+	until("a note that both ways were told", func() bool { // before the clock moves on
+		one, err := b.store.Alarm(ctx, 1)
+		must(err)
+		return !one.Heard("webhook", "raised").IsZero() && !one.Heard("mail", "raised").IsZero()
+	})
 	if _, ids := hook.heard(); ids != "alarm-1-raised-0 alarm-1-raised-0" {
 		t.Errorf("a second try has another id: %s", ids)
 	}
