@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Purpose is the one thing that a sealed link can do.
@@ -44,16 +45,33 @@ const (
 	macSize   = 16
 	linkSize  = 2 + KeySize + 2 + macSize // 31 bytes, 50 characters of base32
 	tokenSize = 50
+
+	freshSize  = linkSize + 4 // with the minute until which it is good: 35 bytes
+	freshToken = 56
 )
 
 // ErrLink means that a token was not made by this ring: forged, cut off or
 // changed on its way.
 var ErrLink = errors.New("this link is not one of ours, or not whole")
 
+// ErrLate means that a link was good for a while only, and that it is over.
+var ErrLate = errors.New("this link was good for a short time only, which is over")
+
 // Seal writes the link as 50 characters of lower-case base32, so that it fits
 // the 64 octets of a local part (RFC 5321 §4.5.3.1.1) and survives hops that
 // change its case.
 func (r Keyring) Seal(l Link) string {
+	return r.seal(l, nil)
+}
+
+// SealUntil writes a link that is good for some minutes or days only, as 56
+// characters: what is handed out to whoever has just shown who they are may do
+// more than stop mail, and must not lie around.
+func (r Keyring) SealUntil(l Link, until time.Time) string {
+	return r.seal(l, binary.BigEndian.AppendUint32(nil, uint32(until.Unix()/60)))
+}
+
+func (r Keyring) seal(l Link, until []byte) string {
 	newest := -1
 	for id := range r {
 		newest = max(newest, int(id))
@@ -61,10 +79,11 @@ func (r Keyring) Seal(l Link) string {
 	if newest < 0 {
 		panic("consent: sealing a link without a key")
 	}
-	raw := make([]byte, 0, linkSize)
+	raw := make([]byte, 0, freshSize)
 	raw = append(raw, byte(l.Purpose), byte(newest))
 	raw = append(raw, l.Address[:]...)
 	raw = binary.BigEndian.AppendUint16(raw, l.Scope)
+	raw = append(raw, until...)
 	raw = append(raw, mac(r[byte(newest)], raw)...)
 	return encoding.EncodeToString(raw)
 }
@@ -72,22 +91,42 @@ func (r Keyring) Seal(l Link) string {
 // Open reads a token, in any letter case. Every bit counts: encodings of the
 // same bytes in other characters are refused too.
 func (r Keyring) Open(token string) (Link, error) {
+	l, _, err := r.open(token, tokenSize)
+	return l, err
+}
+
+// OpenUntil reads what SealUntil wrote. ErrLate means that it is ours, whole and
+// good no more.
+func (r Keyring) OpenUntil(token string, now time.Time) (Link, error) {
+	l, rest, err := r.open(token, freshToken)
+	if err != nil {
+		return Link{}, err
+	}
+	if now.Unix()/60 > int64(binary.BigEndian.Uint32(rest)) {
+		return l, ErrLate
+	}
+	return l, nil
+}
+
+// open gives the link of a token that has so many characters, and what it says
+// besides.
+func (r Keyring) open(token string, size int) (Link, []byte, error) {
 	token = strings.ToLower(token)
-	if len(token) != tokenSize {
-		return Link{}, fmt.Errorf("%w: it has %d characters, not %d", ErrLink, len(token), tokenSize)
+	if len(token) != size {
+		return Link{}, nil, fmt.Errorf("%w: it has %d characters, not %d", ErrLink, len(token), size)
 	}
 	raw, err := encoding.DecodeString(token)
-	if err != nil || len(raw) != linkSize || encoding.EncodeToString(raw) != token {
-		return Link{}, ErrLink
+	if err != nil || encoding.EncodeToString(raw) != token {
+		return Link{}, nil, ErrLink
 	}
 	key, known := r[raw[1]]
-	body, seal := raw[:linkSize-macSize], raw[linkSize-macSize:]
+	body, seal := raw[:len(raw)-macSize], raw[len(raw)-macSize:]
 	if !known || subtle.ConstantTimeCompare(mac(key, body), seal) != 1 {
-		return Link{}, ErrLink
+		return Link{}, nil, ErrLink
 	}
 	l := Link{Purpose: Purpose(raw[0]), Scope: binary.BigEndian.Uint16(raw[2+KeySize:])}
 	copy(l.Address[:], raw[2:])
-	return l, nil
+	return l, body[linkSize-macSize:], nil
 }
 
 // FindToken looks for a token of ours in a text, such as the address of a

@@ -2,8 +2,10 @@ package consent
 
 import (
 	"crypto/rand"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -76,5 +78,31 @@ func TestLinksSurviveRotationAndOnlyOurs(t *testing.T) {
 	}
 	if _, err := ring(1, 2).Open(old); err == nil {
 		t.Error("another ring opens our link")
+	}
+}
+
+// TestFreshLinksRunOut: a link that is good for a while opens until then, is
+// never taken for one that lives for ever, and its end cannot be moved.
+func TestFreshLinksRunOut(t *testing.T) {
+	r, now := ring(1, 2), time.Unix(1_800_000_000, 0)
+	l := Link{Purpose: PurposeChoices, Address: Key{4}, Scope: 9}
+	token := r.SealUntil(l, now.Add(15*time.Minute))
+	if got, err := r.OpenUntil(strings.ToUpper(token), now.Add(15*time.Minute)); err != nil || got != l {
+		t.Errorf("opened %+v, %v", got, err)
+	}
+	if _, err := r.OpenUntil(token, now.Add(16*time.Minute)); !errors.Is(err, ErrLate) {
+		t.Errorf("a link that ran out gave %v", err)
+	}
+	if _, err := r.Open(token); err == nil {
+		t.Error("a short-lived link opens as one for ever")
+	}
+	if _, err := r.OpenUntil(r.Seal(l), now); err == nil {
+		t.Error("a link for ever opens as a short-lived one")
+	}
+	for i := range token {
+		changed := token[:i] + string("ab"[min(1, strings.Count(token[i:i+1], "a"))]) + token[i+1:]
+		if _, err := r.OpenUntil(changed, now); !errors.Is(err, ErrLink) {
+			t.Errorf("character %d changed gave %v", i, err)
+		}
 	}
 }
