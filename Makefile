@@ -1,7 +1,7 @@
 # Each target says what it does in the comment behind it; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit test-race corpus e2e chaos simulate bench bench-large backlog fuzz build lint clean
+.PHONY: help demo openapi test test-unit test-race corpus e2e chaos simulate bench bench-large backlog fuzz build lint clean
 
 ROUNDS ?= 20
 FUZZTIME ?= 30s
@@ -56,6 +56,9 @@ fuzz: ## each fuzz target for FUZZTIME (30s), or all of them within FUZZTOTAL (3
 
 build: ## compile ./heed
 	@.ci/build
+
+openapi: build ## write docs/openapi.json, the published description of the HTTP API
+	@./heed api describe > docs/openapi.json
 
 lint: ## go vet, staticcheck and gofmt
 	@.ci/suites vet lint format

@@ -92,7 +92,7 @@ func scanCampaign(row scanner) (c Campaign, err error) {
 
 // Campaign reads one campaign.
 func (s *Store) Campaign(ctx context.Context, id int64) (Campaign, error) {
-	c, err := scanCampaign(s.read.QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaign WHERE id = $1`, id))
+	c, err := scanCampaign(s.asker(ctx).QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaign WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, fmt.Errorf("campaign %d: %w", id, ErrNotFound)
 	}
@@ -155,7 +155,7 @@ func (s *Store) Pause(ctx context.Context, id int64, note string) (inFlight int,
 	if err := s.step(ctx, id, "pausing", `UPDATE campaign SET state = 'paused', note = $2 WHERE id = $1 AND state = 'sending'`, note); err != nil {
 		return 0, err
 	}
-	return s.awaitCampaign(ctx, id)
+	return s.AwaitCampaign(ctx, id)
 }
 
 // Resume lets a paused campaign go on.
@@ -173,8 +173,22 @@ func (s *Store) Cancel(ctx context.Context, id int64) (inFlight int, err error) 
 		WHERE id = $1 AND state IN ('draft', 'scheduled', 'sending', 'paused')`, now); err != nil {
 		return 0, err
 	}
-	inFlight, err = s.awaitCampaign(ctx, id)
+	return s.AwaitCampaign(ctx, id)
+}
+
+// AwaitCampaign waits, after a campaign was paused or cancelled, for what is in
+// flight, and gives everybody who still waits for a cancelled one their outcome.
+// Inside Together it does nothing: whoever calls calls it again afterwards.
+func (s *Store) AwaitCampaign(ctx context.Context, id int64) (inFlight int, err error) {
+	if s.in(ctx) != nil {
+		return 0, nil
+	}
+	c, err := s.Campaign(ctx, id)
 	if err != nil {
+		return 0, err
+	}
+	inFlight, err = s.awaitCampaign(ctx, id)
+	if err != nil || c.State != "cancelled" {
 		return inFlight, err
 	}
 	return inFlight, s.skipWaiting(ctx, id, consent.Cancelled)

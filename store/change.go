@@ -76,6 +76,12 @@ func (t *tx) beginMove(ctx context.Context, c *AddressChange, staff string) erro
 		if err := t.caseIsAbout(ctx, c.Case, held); err != nil {
 			return err
 		}
+	} else if staff == "" {
+		same, err := t.underWay(ctx, *c)
+		if err != nil || same.ID != 0 {
+			c.ID, c.State, c.Until = same.ID, same.State, same.Until
+			return err
+		}
 	}
 	if _, err := t.exec(ctx, `UPDATE address_change SET state = 'dropped', ended = $2 WHERE old = $1 AND state = 'waiting'`, c.Old.String(), t.now.UnixMicro()); err != nil {
 		return err
@@ -98,6 +104,17 @@ func (t *tx) beginMove(ctx context.Context, c *AddressChange, staff string) erro
 		return err
 	}
 	return t.writeBoth(ctx, *c, WriteMove)
+}
+
+// underWay finds the same change where it waits already: a program that says it
+// twice has nobody asked twice.
+func (t *tx) underWay(ctx context.Context, c AddressChange) (AddressChange, error) {
+	found, err := t.s.scanChange(ctx, t.QueryRowContext(ctx, `SELECT `+changeColumns+` FROM address_change WHERE old = $1 AND new = $2 AND state = 'waiting' AND until > $3
+		ORDER BY id DESC LIMIT 1`, c.Old.String(), c.New.String(), t.now.UnixMicro()))
+	if errors.Is(err, sql.ErrNoRows) {
+		return AddressChange{}, nil
+	}
+	return found, err
 }
 
 // caseIsAbout refuses a case that is closed, or not about one of the keys.

@@ -75,7 +75,7 @@ func (s *Store) Explain(ctx context.Context, address string) (Explanation, error
 	if err != nil {
 		return e, err
 	}
-	e.State = explainState(state, topics)
+	e.State = StateInWords(state, topics)
 	if _, e.Known, err = s.PersonByKey(ctx, key); err != nil {
 		return e, err
 	}
@@ -96,7 +96,8 @@ func (s *Store) Explain(ctx context.Context, address string) (Explanation, error
 	return e, err
 }
 
-func explainState(s consent.State, topics []Named) ExplainState {
+// StateInWords says what a state means for each topic.
+func StateInWords(s consent.State, topics []Named) ExplainState {
 	e := ExplainState{Marketing: word(s.Marketing), PartnerOffers: word(s.Partner), Sharing: word(s.Sharing), Topics: map[string]string{},
 		OnHold: s.Hold != 0, Restricted: s.Restricted != 0, Dead: s.Dead != 0, Erased: s.Erased != 0, Suppressed: s.Suppressed != 0}
 	for _, topic := range topics {

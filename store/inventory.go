@@ -62,6 +62,7 @@ var coded = []string{
 	"mail_removal inbound caseno digest", "proof once", "report_link caseno address reader", "address_change old new caseno holder",
 	"address_link old new", "mail_optout seq inbound address", "case_subject caseno address",
 	"journal_owed line", "system_notice id caseno",
+	"api_key prefix digest", "api_answer name print sealed", "hook_event subject external", "provider_event digest",
 }
 
 // impersonal are the columns that hold nothing of a person: settings, states,
@@ -83,6 +84,8 @@ var impersonal = []string{
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
 	"mail_removal mailbox received state changed", "proof seen", "report_link id created until closed",
 	"address_change id state created until old_clicked new_clicked ended", "address_link at", "mail_optout recorded proven undo_until undone batch forged",
+	"api_key id name scopes test created expires used revoked", "api_answer api_key at", "webhook id state tries failing rest stopped",
+	"hook_event id kind at body", "hook_message id webhook event state tries code changed", "provider_event at",
 	"journal_owed seq since", "system_notice system name state asked tries law until ended",
 }
 

@@ -43,8 +43,11 @@ func (m Inbound) via() string {
 
 // holdVia is how the ledger knows of it.
 func (m Inbound) holdVia() consent.Via {
-	if m.Via == "" {
+	switch m.Via {
+	case "":
 		return consent.ViaMail
+	case "api":
+		return consent.ViaAPI
 	}
 	return consent.ViaStaff
 }

@@ -187,8 +187,14 @@ type tx struct {
 func (t *tx) tick() { t.now = t.s.now().UTC().Truncate(time.Microsecond) }
 
 // inTx runs a business step. A deadlock or a busy file is tried again, from
-// the beginning.
+// the beginning. Inside Together it is a part of the whole.
 func (s *Store) inTx(ctx context.Context, what string, step func(*tx) error) error {
+	if t := s.in(ctx); t != nil {
+		if err := step(t); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		return nil
+	}
 	defer s.prepareWanted(ctx)
 	if err := again(ctx, what, func() error { return s.once(ctx, step) }); err != nil {
 		return err

@@ -27,7 +27,11 @@ const lookWithin = 5 * time.Second
 // open reads the link in the path. Where it is not whole, not ours or made for
 // another page, it answers 404 with what to do next.
 func (s *Server) open(w http.ResponseWriter, r *http.Request, purposes ...consent.Purpose) (consent.Link, bool) {
-	link, err := s.o.Store.Keys().Links.Open(r.PathValue("token"))
+	ring := s.o.Store.Keys().Links
+	link, err := ring.Open(r.PathValue("token"))
+	if err != nil {
+		link, err = ring.OpenUntil(r.PathValue("token"), s.o.Now())
+	}
 	if err != nil || !slices.Contains(purposes, link.Purpose) {
 		s.noSuchLink(w, r)
 		return link, false

@@ -35,6 +35,7 @@ type Options struct {
 	UnsubscribeAddress string      // offered where a link fails; may be empty
 	About              store.About // who is responsible, who gets data, how long it is kept: told with a copy
 	Ready              []Check
+	Doors              Doors                // for programs
 	Log                *slog.Logger         // nil: slog.Default()
 	Registry           *prometheus.Registry // served at /metrics; nil: one of its own
 	Metrics            *Metrics             // nil: made on Registry
@@ -48,6 +49,7 @@ type Server struct {
 	policy  string // Content-Security-Policy
 	mux     *http.ServeMux
 	metrics *Metrics
+	api     *api
 }
 
 // New makes a server. It fails where PublicURL is no URL, or where metrics of
@@ -66,6 +68,9 @@ func New(o Options) (*Server, error) {
 	}
 	if err := s.o.Registry.Register(newSentAfter(o.Store, s.o.Now)); err != nil {
 		return nil, fmt.Errorf("registering the count of broken promises: %w", err)
+	}
+	if s.api, err = newAPI(s.o); err != nil {
+		return nil, err
 	}
 	s.mux = s.routes()
 	return s, nil

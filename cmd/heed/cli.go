@@ -33,6 +33,8 @@ type cli struct {
 	Mail     mailCommand      `cmd:"" help:"Say what mails ask for, without doing it."`
 
 	Key     keyCommand     `cmd:"" help:"Keys of the links and signatures: list, rotate."`
+	Token   tokenCommand   `cmd:"" help:"Keys of programs for the HTTP API: create, list, revoke."`
+	API     apiCommand     `cmd:"" name:"api" help:"The HTTP API: describe."`
 	Conf    configCommand  `cmd:"" name:"config" help:"The configuration: print, example, check."`
 	Version versionCommand `cmd:"" help:"Tell the version."`
 }

@@ -49,6 +49,8 @@ func homes() map[string][]string {
 		"github.com/osteele/liquid":           {"templates"},
 		"github.com/hibiken/asynq":            {"scheduler", "worker"},
 		"github.com/redis/go-redis/":          {"scheduler", "worker", "cmd/heed"},
+		"github.com/danielgtaylor/huma/":      {"web"},
+		"github.com/standard-webhooks/":       {"worker", "web"},
 		"github.com/alecthomas/kong":          {"cmd/heed"},
 		"github.com/schollz/progressbar/":     {"cmd/heed"},
 		"github.com/alicebob/miniredis/":      {"cmd/heed"},

@@ -175,5 +175,5 @@ func (p *process) server() (*web.Server, error) {
 		ready = append(ready, web.Check{Name: "redis", Probe: func(ctx context.Context) error { return p.redis.Ping(ctx).Err() }})
 	}
 	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe), About: p.c.about(),
-		Ready: ready, Log: p.log, Registry: p.registry, Metrics: p.figures})
+		Ready: ready, Log: p.log, Registry: p.registry, Metrics: p.figures, Doors: p.doors()})
 }

@@ -44,8 +44,8 @@ CREATE TABLE webhook (
 );
 
 -- What they are told: subject is the random id of the person, body says what
--- happened without naming anybody. external is filled where the person is about
--- to be erased, and emptied when everybody was told.
+-- happened without naming anybody. external has the ids of a person who is being
+-- erased, sealed, until everybody was told.
 CREATE TABLE hook_event (
     id       BIGINT PRIMARY KEY,
     kind     TEXT NOT NULL,
