@@ -102,7 +102,7 @@ func (s *Scheduler) finish(ctx context.Context) error {
 
 // findLost looks in Redis for jobs that were carried long ago and that nobody
 // has begun, and carries again what Redis has forgotten, archived or finished
-// without our knowing.
+// without our knowing, or has given to nobody.
 func (s *Scheduler) findLost(ctx context.Context) error {
 	jobs, err := s.Store.Carried(ctx, lostAfter)
 	if err != nil {
@@ -136,7 +136,16 @@ func (s *Scheduler) lost(ctx context.Context, j store.Job) (bool, error) {
 	case err != nil:
 		return false, err
 	}
-	return info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted, nil
+	switch info.State {
+	case asynq.TaskStateArchived, asynq.TaskStateCompleted:
+		return true, nil
+	case asynq.TaskStateActive:
+		// Whoever takes a task begins its job at once. Where the answer to the
+		// taking was lost, by a stop or on the way, nobody knows of it, and asynq
+		// gives it on after a minute or two.
+		return s.Now().Sub(j.Since) > store.Silence, nil
+	}
+	return false, nil
 }
 
 // queueFigures tells the lengths of the queues when metrics are asked for.

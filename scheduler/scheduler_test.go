@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
 	"heed/scheduler"
@@ -109,6 +110,26 @@ func TestCarriesAgainWhatRedisForgot(t *testing.T) {
 		d.mini.FlushAll()
 		d.eventually("the jobs to be carried again", func() bool { return d.pending("newsletter") == 3 })
 	}
+}
+
+// TestCarriesAgainWhatNobodyBegins: Redis has given a task to a worker that was
+// stopped, or cut off, before it heard of it. To Redis it is being worked on.
+func TestCarriesAgainWhatNobodyBegins(t *testing.T) {
+	d := newDesk(t)
+	client := redis.NewClient(&redis.Options{Addr: d.mini.Addr()})
+	t.Cleanup(func() { client.Close() })
+	taken, over := make(chan bool, 1), make(chan bool)
+	deaf := asynq.NewServerFromRedisClient(client, asynq.Config{Concurrency: 1, Queues: map[string]int{"newsletter": 1}, LogLevel: asynq.FatalLevel})
+	d.do(deaf.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+		taken <- true
+		<-over
+		return nil
+	})))
+	t.Cleanup(deaf.Shutdown)
+	t.Cleanup(func() { close(over) })
+	d.do(d.store.Start(context.Background(), d.campaign(50)))
+	<-taken
+	d.eventually("the job to be carried again", func() bool { return d.pending("newsletter") == 1 })
 }
 
 func TestStartsWhatIsDueAndMissesWhatIsLate(t *testing.T) {

@@ -17,7 +17,8 @@ type Job struct {
 	Subject    int64 // of any other: the correspondence, the case, the alarm
 	Attempts   int
 	Due        time.Time
-	Pace       string // the limit that it was parked for; empty: none
+	Pace       string    // the limit that it was parked for; empty: none
+	Since      time.Time // when it came into the state that it is in
 }
 
 // TaskID names a generation of a job to asynq, so that a finished or archived
@@ -55,12 +56,12 @@ func jobRows(n int) string {
 	return text
 }
 
-const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due, pace`
+const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due, pace, changed`
 
 func scanJob(row scanner) (j Job, err error) {
-	var due int64
-	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due, &j.Pace)
-	j.Due = time.UnixMicro(due).UTC()
+	var due, since int64
+	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due, &j.Pace, &since)
+	j.Due, j.Since = time.UnixMicro(due).UTC(), time.UnixMicro(since).UTC()
 	return j, err
 }
 
