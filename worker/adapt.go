@@ -165,7 +165,18 @@ func (a *adapter) look(ctx context.Context, ceiling func(string) float64, worker
 	ctx, cancel := context.WithTimeout(ctx, time.Second) // nobody waits longer for a Redis that hangs
 	defer cancel()
 	shared, err := a.redis.HGetAll(ctx, cutsKey).Result()
-	away := err != nil
+	changed, news := a.step(shared, err == nil, ceiling, workers, elapsed, now)
+	for _, n := range news { // without the lock: whoever sends asks for cuts, and must not wait for Redis
+		_ = swap.Run(ctx, a.redis, []string{cutsKey}, n.name, n.before, n.after).Err() // Redis that fails here is asked again at the next look
+	}
+	return changed
+}
+
+// news is a cut that Redis does not know yet.
+type news struct{ name, before, after string }
+
+// step takes in what Redis told, steps on, and gives what to tell it.
+func (a *adapter) step(shared map[string]string, there bool, ceiling func(string) float64, workers int, elapsed time.Duration, now time.Time) (changed []string, tell []news) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	before := map[string]float64{}
@@ -187,15 +198,15 @@ func (a *adapter) look(ctx context.Context, ceiling func(string) float64, worker
 	active := false
 	for name, c := range a.cuts {
 		active = active || c.active()
-		if text := c.text(); !away && shared[name] != text && (c.active() || shared[name] != "") {
-			_ = swap.Run(ctx, a.redis, []string{cutsKey}, name, shared[name], text).Err() // Redis that fails here is asked again at the next look
+		if text := c.text(); there && shared[name] != text && (c.active() || shared[name] != "") {
+			tell = append(tell, news{name, shared[name], text})
 		}
 		if before[name] != c.share && (before[name] != 0 || c.share != 1) {
 			changed = append(changed, name)
 		}
 	}
 	a.any.Store(active)
-	return changed
+	return changed, tell
 }
 
 // spared tells what is never cut: all other domains together, for what one small
@@ -207,12 +218,12 @@ func spared(name string, ok int64) bool {
 
 // forget drops a cut that somebody has cleared.
 func (a *adapter) forget(ctx context.Context, name string, now time.Time) {
+	c := cut{share: 1, at: now}
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.cuts[name] = c
+	a.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	c := cut{share: 1, at: now}
-	a.cuts[name] = c
 	_ = a.redis.HSet(ctx, cutsKey, name, c.text()).Err() // where Redis is away the others have read the same word in SQL
 }
 
