@@ -84,7 +84,7 @@ func (w *world) jump() {
 	all := append(slices.Clone(w.crew), w.office)
 	p := all[w.rand.IntN(len(all))]
 	p.ahead = []time.Duration{0, time.Second, -time.Second}[w.rand.IntN(3)]
-	w.jumped = true
+	w.Jumped = true
 	w.gate.note("the clock of %s is %v ahead", p.name, p.ahead)
 }
 

@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"heed/store/storetest"
 )
 
-// simRelay is the server that takes the messages. It keeps a record of each
-// message that was completed, whatever it answers then.
+// simRelay is the server that takes the messages. The referee hears of each
+// message that was completed, whatever is answered then.
 type simRelay struct {
 	w          *world
 	chunking   bool
@@ -22,17 +24,7 @@ type simRelay struct {
 	kinds      []string           // of faults
 	away       time.Time          // no connection is taken before
 	conns      int
-	record     []handed
-}
-
-// handed is one message whose end reached the relay.
-type handed struct {
-	campaign  int64
-	key, to   string
-	messageID string
-	step      int
-	at        time.Time
-	taken     bool // with an answer that says so, or without one
+	handed     int // messages whose end came
 }
 
 // answer is what the relay does at a command.
@@ -254,14 +246,13 @@ func (c *simConn) takeData() bool {
 // closes before it has done with the end has not taken the message.
 func (c *simConn) end() {
 	a := c.verb("END")
-	m := handed{to: c.rcpt, step: c.r.w.gate.steps, at: time.Now(), messageID: header(c.text.String(), "Message-ID"),
-		taken: a.drop != "before" && (a.line == "" || a.line == "garbage")}
-	m.campaign, m.key = named(m.messageID)
+	h := storetest.Handed{MessageID: header(c.text.String(), "Message-ID"), When: fmt.Sprint("step ", c.r.w.gate.steps),
+		Taken: a.drop != "before" && (a.line == "" || a.line == "garbage")}
 	c.isMail, c.rcpt = false, ""
 	c.text.Reset()
-	c.r.record = append(c.r.record, m)
+	c.r.handed++
 	c.r.w.ender = c.at
-	c.r.w.handedOver(m)
+	c.r.w.handedOver(h)
 	c.say(a, "250 2.0.0 taken")
 }
 
@@ -272,14 +263,6 @@ func header(text, name string) string {
 		}
 	}
 	return ""
-}
-
-// named reads the campaign and the address key out of a Message-ID.
-func named(id string) (campaign int64, key string) {
-	number, rest, _ := strings.Cut(id, ".")
-	key, _, _ = strings.Cut(rest, "@")
-	campaign, _ = strconv.ParseInt(number, 10, 64)
-	return campaign, key
 }
 
 // troubles makes a relay that has its own faults by the dice of a seed.

@@ -9,6 +9,7 @@ import (
 
 	"heed/consent"
 	"heed/store"
+	"heed/store/storetest"
 )
 
 // script is what people do in the course of one seed.
@@ -26,7 +27,7 @@ func (w *world) play() {
 	for i := range 1 + w.rand.IntN(3) {
 		w.act(fmt.Sprint("start ", i), w.rand.IntN(10), func(ctx context.Context, s *store.Store) {
 			if s.Start(ctx, int64(i+1)) == nil && w.turn("began") {
-				w.started[int64(i+1)] = true
+				w.Started[int64(i+1)] = true
 			}
 		})
 	}
@@ -58,7 +59,7 @@ func (w *world) inFlight(after int) func() bool {
 func (w *world) leaveInFlight(ctx context.Context, s *store.Store) {
 	who, topic := w.rand.IntN(crowdSize), 1+w.rand.IntN(2)
 	for _, row := range w.rows(`SELECT address, campaign FROM claim WHERE campaign < 3 ORDER BY campaign, address`) {
-		who, topic = w.keys[row[0]], int(row[1][0]-'0')
+		who, topic = w.People[row[0]], int(row[1][0]-'0')
 	}
 	switch w.rand.IntN(5) {
 	case 0, 1:
@@ -164,13 +165,13 @@ func (w *world) leave(ctx context.Context, s *store.Store, who int, o store.OptO
 	}
 	n, err := s.AwaitClaims(ctx, []consent.Key{key})
 	if err == nil {
-		w.acknowledged(stop{what: fmt.Sprint("opt-out of p", who), who: who, topic: topic, inFlight: n})
+		w.acknowledged(storetest.Stop{What: fmt.Sprint("opt-out of p", who), Who: who, Topic: topic, InFlight: n})
 	}
 }
 
 func (w *world) pause(ctx context.Context, s *store.Store, id int64) {
 	if n, err := s.Pause(ctx, id, ""); err == nil {
-		w.acknowledged(stop{what: "pause", who: everybody, campaign: id, inFlight: n})
+		w.acknowledged(storetest.Stop{What: "pause", Who: storetest.Everybody, Campaign: id, InFlight: n})
 	}
 	if w.office.dead || w.gate.pause(w.office, "think", time.Duration(w.rand.Int64N(3e9)), false) != nil {
 		return
@@ -181,14 +182,14 @@ func (w *world) pause(ctx context.Context, s *store.Store, id int64) {
 // resume lifts the pause before it asks for it: from then on mail may go out.
 func (w *world) resume(ctx context.Context, s *store.Store, id int64) {
 	if w.turn("resume") {
-		w.lifted(id)
+		w.Lifted(id)
 	}
 	_ = s.Resume(ctx, id) // it may be over
 }
 
 func (w *world) cancel(ctx context.Context, s *store.Store, id int64) {
 	if n, err := s.Cancel(ctx, id); err == nil {
-		w.acknowledged(stop{what: "cancel", who: everybody, campaign: id, inFlight: n})
+		w.acknowledged(storetest.Stop{What: "cancel", Who: storetest.Everybody, Campaign: id, InFlight: n})
 	}
 }
 
@@ -197,7 +198,7 @@ func (w *world) erase(ctx context.Context, s *store.Store, who int) {
 	if err != nil {
 		return
 	}
-	w.erased = w.erased || w.turn("erase")
+	w.Erased = w.Erased || w.turn("erase")
 	c, err := s.Case(ctx, id)
 	if err != nil {
 		return
@@ -217,7 +218,7 @@ func (w *world) move(ctx context.Context, s *store.Store, who int) {
 	if err != nil {
 		return
 	}
-	w.moved = w.moved || w.turn("move")
+	w.Moved = w.Moved || w.turn("move")
 	for _, key := range []consent.Key{c.Old, c.New} {
 		if link, err := s.Keys().Links.Open(s.Half(c, key)); err == nil {
 			_, _ = s.ConfirmMove(ctx, link) // as above
@@ -228,7 +229,7 @@ func (w *world) move(ctx context.Context, s *store.Store, who int) {
 // resend tries the uncertain once more, because a person wants it.
 func (w *world) resend(ctx context.Context, s *store.Store, id int64) {
 	if w.turn("repeat") {
-		w.mayRepeat(id)
+		w.MayRepeat(id)
 	}
 	_, _ = s.Resend(ctx, id, store.ResendUncertain) // it may not be the time
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -12,15 +13,16 @@ import (
 	"time"
 
 	"heed/store"
+	"heed/store/storetest"
 )
 
 // TestSimulation lets the real store, consent, send and opt-out code run through
 // the courses of events of many seeds. HEED_SIM_SEED=n shows one of them;
 // HEED_SIM_SEEDS=n is how many are run, from HEED_SIM_FROM on.
 func TestSimulation(t *testing.T) {
-	files := makeTemplate(t)
+	place := newPlace(t)
 	if seed, one := simNumber("HEED_SIM_SEED", 0); one {
-		o := simulate(t, newPlace(t, files), seed, true)
+		o := simulate(t, place, seed, true)
 		t.Logf("seed %d: %d steps, %v of time, %d messages, course %x", seed, o.steps, o.took, o.messages, o.sum)
 		o.judge(t, seed)
 		return
@@ -28,7 +30,7 @@ func TestSimulation(t *testing.T) {
 	n, _ := simNumber("HEED_SIM_SEEDS", 300)
 	from, _ := simNumber("HEED_SIM_FROM", 0)
 	var steps, messages int
-	began, place := time.Now(), newPlace(t, files)
+	began := time.Now()
 	for seed := from; seed < from+n && !tooMany(t); seed++ {
 		o := simulate(t, place, seed, false)
 		o.judge(t, seed)
@@ -53,7 +55,7 @@ func simNumber(name string, usual uint64) (n uint64, given bool) {
 // found. The course of a seed changes with the code: what they found has a test
 // of its own too.
 func TestSimulationKept(t *testing.T) {
-	place := newPlace(t, makeTemplate(t))
+	place := newPlace(t)
 	for name, seed := range map[string]uint64{
 		"alert paused while its fate was unknown": 1255,
 		"change of address during an erasure":     1148,
@@ -65,22 +67,13 @@ func TestSimulationKept(t *testing.T) {
 
 // TestSimulationReplays: a seed is one course of events, whenever it is run.
 func TestSimulationReplays(t *testing.T) {
-	place := newPlace(t, makeTemplate(t))
+	place := newPlace(t)
 	for seed := range uint64(100) {
 		first, second := simulate(t, place, seed, false), simulate(t, place, seed, false)
 		if first.sum != second.sum {
 			t.Errorf("seed %d went another way: %d steps and %d, courses %x and %x", seed, first.steps, second.steps, first.sum, second.sum)
 		}
 	}
-}
-
-// simFolder is in memory where there is such a place.
-func simFolder(t *testing.T) string {
-	if folder, err := os.MkdirTemp("/dev/shm", "heed-sim-"); err == nil {
-		t.Cleanup(func() { os.RemoveAll(folder) })
-		return folder
-	}
-	return t.TempDir()
 }
 
 // outcome is what came of a seed.
@@ -99,17 +92,17 @@ func (o outcome) judge(t *testing.T, seed uint64) {
 	}
 }
 
-func simulate(t *testing.T, place *place, seed uint64, loud bool) (o outcome) {
+func simulate(t *testing.T, place *storetest.Place, seed uint64, loud bool) (o outcome) {
 	t.Helper()
 	defer alone(seed)()
-	place.setBack(t)
+	place.SetBack(t)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, place, seed)
 		if loud {
 			w.gate.tell = t.Logf
 		}
 		w.run()
-		o = outcome{wrong: w.wrong, steps: w.gate.steps, messages: len(w.relay.record), took: time.Since(w.began), sum: w.gate.sum}
+		o = outcome{wrong: w.wrong, steps: w.gate.steps, messages: w.relay.handed, took: time.Since(w.began), sum: w.gate.sum}
 	})
 	return o
 }
@@ -128,12 +121,12 @@ func alone(seed uint64) (end func()) {
 	}
 }
 
-func newWorld(t *testing.T, place *place, seed uint64) *world {
+func newWorld(t *testing.T, place *storetest.Place, seed uint64) *world {
 	time.Sleep(time.Hour) // after all that the template was made with
 	gate := newTurnstile(seed)
 	w := &world{t: t, seed: seed, rand: gate.rand, gate: gate, place: place, began: time.Now(), queues: map[string][]string{},
 		faults: newFaults(gate.rand)}
-	w.started, w.copies, w.more, w.ids, w.keys = map[int64]bool{}, map[string]int{}, map[string]int{}, map[string]string{}, map[string]int{}
+	w.Alert, w.Peek, w.Violated = alertID, place.Peek, w.violated
 	trouble, kinds := troubles(w.rand)
 	if w.faults.doubt {
 		trouble["END"], kinds = 0.6, []string{"451 4.3.0 later", "554 5.6.0 no", "452 4.2.2 full"}
@@ -146,22 +139,9 @@ func newWorld(t *testing.T, place *place, seed uint64) *world {
 		}
 		w.crew = append(w.crew, w.begin("worker", true))
 	}
-	w.knowPeople()
+	w.Know(t, w.office.store, crowdSize, func(i int) []string { return []string{address(i), "new-" + address(i)} })
 	go w.schedule(w.office)
 	return w
-}
-
-// knowPeople notes whose key is whose, now and after a change of address.
-func (w *world) knowPeople() {
-	for i := range crowdSize {
-		for _, a := range []string{address(i), "new-" + address(i)} {
-			key, _, err := w.office.store.Key(a)
-			if err != nil {
-				w.t.Fatal(err)
-			}
-			w.keys[key.String()] = i
-		}
-	}
 }
 
 // The lengths of a course: how many steps may go wrong, and how many there may
@@ -189,7 +169,7 @@ func (w *world) run() {
 			if w.idle(now) {
 				w.gate.throwOpen()
 				w.gate.settle()
-				w.balance()
+				w.Balance(w.office.store)
 				return
 			}
 			continue
@@ -211,8 +191,8 @@ func (w *world) run() {
 		w.gate.let(v, w.fails(v))
 	}
 	if len(w.wrong) == 0 {
-		line, _ := w.stands()
-		w.violated("I3: no end after %d steps: %s", w.gate.steps, line)
+		line, _ := w.Stands()
+		w.violated(fmt.Sprintf("I3: no end after %d steps: %s", w.gate.steps, line))
 	}
 }
 
@@ -254,7 +234,7 @@ func (w *world) calmDown() {
 // to be done.
 func (w *world) idle(now time.Time) (over bool) {
 	if !w.calm && w.script.open.Load() == 0 && w.gate.writer == nil {
-		if _, done := w.stands(); done {
+		if _, done := w.Stands(); done {
 			w.calmDown()
 		}
 	}
@@ -284,7 +264,7 @@ func (w *world) rest(now time.Time) bool {
 	if w.script.open.Load() > 0 {
 		return false
 	}
-	if _, done := w.stands(); done {
+	if _, done := w.Stands(); done {
 		return !w.office.dead // which is asked at the end
 	}
 	if !w.office.dead && !now.Before(w.resumed) {

@@ -7,13 +7,9 @@ import (
 	"log/slog"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -58,7 +54,7 @@ type world struct {
 	seed     uint64
 	rand     *rand.Rand
 	gate     *turnstile
-	place    *place
+	place    *storetest.Place
 	began    time.Time
 	calm     bool // no more faults
 	relay    *simRelay
@@ -78,7 +74,8 @@ type world struct {
 	leap     time.Duration // by which time passes while nobody has anything to do
 	seen     int
 	resumed  time.Time // when what is paused may be resumed again
-	checks
+	wrong    []string
+	storetest.Referee
 }
 
 // people of the simulation, and their campaigns.
@@ -90,35 +87,10 @@ const (
 
 func address(i int) string { return fmt.Sprintf("p%d@example.org", i) }
 
-// template is a folder with a database in which everything stands that all
-// seeds begin with.
-type template map[string][]byte
-
-// makeTemplate makes it at the moment at which every bubble's time begins. The
-// keys are the same in every run, so that addresses sort alike.
-func makeTemplate(t *testing.T) (files template) {
+// newPlace makes a database in which everything stands that all seeds begin with.
+func newPlace(t *testing.T) *storetest.Place {
 	t.Helper()
-	folder := t.TempDir()
-	keys := filepath.Join(folder, "keys")
-	synctest.Test(t, func(t *testing.T) {
-		files = template{"keys/pepper": []byte(strings.Repeat("5e", 32) + "\n"), "keys/links/1": []byte(strings.Repeat("7a", 32) + "\n")}
-		files.put(t, folder)
-		s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + filepath.Join(folder, "heed.db"), Keys: keys, Policy: simPolicy, Limits: simLimits})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(furnish(t.Context(), s), s.Close()); err != nil {
-			t.Fatal(err)
-		}
-	})
-	for _, name := range []string{"heed.db", "keys/people.db"} {
-		text, err := os.ReadFile(filepath.Join(folder, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = text
-	}
-	return files
+	return storetest.NewPlace(t, store.Options{Policy: simPolicy, Limits: simLimits}, furnish)
 }
 
 var (
@@ -152,68 +124,20 @@ func furnish(ctx context.Context, s *store.Store) error {
 	return nil
 }
 
-func (files template) put(t *testing.T, folder string) {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(folder, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, text, 0o600)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// place is where the worlds of one seed after the other lie.
-type place struct {
-	folder string
-	shelf  *storetest.Shelf
-	peek   *storetest.Peek
-	people []byte // the file of the persons' keys
-}
-
-func newPlace(t *testing.T, files template) *place {
-	t.Helper()
-	p := &place{folder: simFolder(t), shelf: &storetest.Shelf{}, people: files["keys/people.db"]}
-	files.put(t, p.folder)
-	files.put(t, filepath.Join(p.folder, "template"))
-	var err error
-	if p.peek, err = p.shelf.Peek(filepath.Join(p.folder, "heed.db")); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(p.peek.Close(), p.shelf.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	return p
-}
-
-// setBack makes everything as it is when a seed begins.
-func (p *place) setBack(t *testing.T) {
-	t.Helper()
-	for _, name := range []string{"people.db-wal", "people.db-shm"} {
-		os.Remove(filepath.Join(p.folder, "keys", name))
-	}
-	err := os.WriteFile(filepath.Join(p.folder, "keys", "people.db"), p.people, 0o600)
-	if err = errors.Join(err, p.peek.SetBack(filepath.Join(p.folder, "template", "heed.db"))); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // begin starts a process. Opening a database is no step: nobody else sees it.
 func (w *world) begin(name string, works bool) *process {
 	w.births++
 	ctx, kill := context.WithCancel(context.Background())
 	p := &process{w: w, name: fmt.Sprintf("%s%d", name, w.births), kill: kill, actives: map[string]string{}}
 	opening := true
-	p.sqlite = &storetest.Stepped{Shelf: w.place.shelf, Freed: w.gate.freed, Turn: func(ctx context.Context, s storetest.Step) error {
+	p.sqlite = &storetest.Stepped{Shelf: w.place.Shelf, Freed: w.gate.freed, Turn: func(ctx context.Context, s storetest.Step) error {
 		if opening {
 			return p.fate()
 		}
 		return w.sqlStep(ctx, p, s)
 	}}
 	var err error
-	if p.store, err = store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(w.place.folder, "heed.db"), Keys: filepath.Join(w.place.folder, "keys"),
-		Policy: simPolicy, Limits: simLimits, Now: p.now, Connect: p.sqlite.Connect}); err != nil {
+	if p.store, err = store.Open(ctx, w.place.At(store.Options{Policy: simPolicy, Limits: simLimits, Now: p.now, Connect: p.sqlite.Connect})); err != nil {
 		w.t.Fatal(err)
 	}
 	if works {

@@ -259,7 +259,7 @@ func (ss *session) keepChunk(p []byte) {
 func (ss *session) finish(problem string) {
 	ss.mail.EndAt = ss.opts.Now()
 	r := ss.mail
-	ss.do("END", func() {
+	ss.atEnd(r, func() {
 		switch {
 		case problem != "":
 			ss.sink.violation("a message with %s", problem)
@@ -280,4 +280,12 @@ func (ss *session) finish(problem string) {
 		ss.say(250, "2.0.0", "taken")
 	})
 	ss.clear()
+}
+
+func (ss *session) atEnd(r Record, usual func()) {
+	if ss.opts.AtEnd == nil || ss.over {
+		ss.do("END", usual)
+		return
+	}
+	ss.act("END", ss.opts.AtEnd(r), usual)
 }

@@ -2,6 +2,7 @@ package mailertest
 
 import (
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -43,7 +44,8 @@ type Action struct {
 
 // Options configures a [Sink]. The zero value is a plain, willing server.
 type Options struct {
-	Addr         string // default 127.0.0.1:0
+	Addr         string                       // default 127.0.0.1:0
+	Listen       func() (net.Listener, error) // where connections come from; nil: TCP, on Addr
 	NoPipelining bool
 	NoChunking   bool
 	NoEnhanced   bool
@@ -69,7 +71,8 @@ type Options struct {
 	// DATA, BODY (the text, before it is read), BDAT (a chunk that is not the last), END
 	// (the dot, or the last chunk), RSET, NOOP, QUIT. n counts the command over the whole sink, from 1.
 	Script func(verb string, n int) Action
-	Now    func() time.Time // default time.Now
+	AtEnd  func(Record) Action // asked in place of Script at END, with the message as far as it is kept
+	Now    func() time.Time    // default time.Now
 }
 
 func (o Options) withDefaults() Options {

@@ -142,7 +142,10 @@ func (ss *session) do(verb string, usual func()) bool {
 	if ss.over {
 		return false
 	}
-	act := ss.sink.script(verb)
+	return ss.act(verb, ss.sink.script(verb), usual)
+}
+
+func (ss *session) act(verb string, act Action, usual func()) bool {
 	if act.Drop == DropAfter && (verb == "DATA" || verb == "STARTTLS") {
 		act.Drop = DropBefore // their effect is nothing but the reply
 	}

@@ -59,7 +59,11 @@ func (s *Sink) Resume() error {
 	if s.listener != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", s.addr)
+	listen := s.opts.Listen
+	if listen == nil {
+		listen = func() (net.Listener, error) { return net.Listen("tcp", s.addr) }
+	}
+	l, err := listen()
 	if err != nil {
 		return fmt.Errorf("open the sink: %w", err)
 	}

@@ -153,6 +153,9 @@ func (c *steppedConn) Begin() (driver.Tx, error) {
 // BeginTx implements driver.ConnBeginTx.
 func (c *steppedConn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
 	if err := c.s.turn(ctx, Step{What: "begin", Lock: c.writes, Keep: c.writes, Holder: c}); err != nil {
+		if c.writes {
+			c.s.Freed(c) // it may have had its turn
+		}
 		return nil, err
 	}
 	tx, err := c.raw.Conn.(driver.ConnBeginTx).BeginTx(context.Background(), driver.TxOptions{})
