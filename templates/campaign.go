@@ -32,6 +32,7 @@ type Campaign struct {
 	StartBy   time.Time // after this moment the campaign is missed rather than sent late
 	TimeZone  string    // IANA name, "UTC" where the file gives none
 	Rate      float64   // messages a second; 0 means no limit of its own
+	Language  string    // BCP 47 tag of the text; empty means that of the layout
 	Body      string    // Markdown
 	BodyLine  int       // line of the file on which Body begins, for messages
 }
@@ -94,6 +95,9 @@ func (c Campaign) validateHeader() error {
 		if err := oneLine(f.key, f.value); err != nil {
 			return err
 		}
+	}
+	if c.Language != "" && !languageTag.MatchString(c.Language) {
+		return fmt.Errorf("language: %q is not a language tag such as en or pt-BR", c.Language)
 	}
 	if c.From == "" {
 		return nil

@@ -6,21 +6,26 @@ import (
 	"testing"
 )
 
+// caseLetters writes what staff send in a case, in one language.
+func caseLetters(lang string) string {
+	d := CaseData{Language: lang, Sender: "Harbour Notes", Reference: "H-12", Received: pageAt(), Due: pageAt().AddDate(0, 2, 0),
+		Text: "First line.\r\n\r\nSecond paragraph."}
+	var b strings.Builder
+	add := func(subject, text string) { fmt.Fprintf(&b, "Subject: %s\n\n%s\n========\n", subject, text) }
+	question, ask := ErasureConfirm(ErasureConfirmData{Language: lang, Sender: d.Sender, Link: "https://news.harbour.example/c/abc234", Reference: "H-12"})
+	add(Reminder(d, question, ask))
+	add(StaffLetter(d))
+	add(Extended(d))
+	add(Outcome(d))
+	add(Refused(d))
+	d.Authority = "Data Watch, www.example.org"
+	add(Refused(d))
+	return b.String()
+}
+
 func TestCaseLettersGolden(t *testing.T) {
 	for _, lang := range Languages() {
-		d := CaseData{Language: lang, Sender: "Harbour Notes", Reference: "H-12", Received: pageAt(), Due: pageAt().AddDate(0, 2, 0),
-			Text: "First line.\r\n\r\nSecond paragraph."}
-		var b strings.Builder
-		add := func(subject, text string) { fmt.Fprintf(&b, "Subject: %s\n\n%s\n========\n", subject, text) }
-		question, ask := ErasureConfirm(ErasureConfirmData{Language: lang, Sender: d.Sender, Link: "https://news.harbour.example/c/abc234", Reference: "H-12"})
-		add(Reminder(d, question, ask))
-		add(StaffLetter(d))
-		add(Extended(d))
-		add(Outcome(d))
-		add(Refused(d))
-		d.Authority = "Data Watch, www.example.org"
-		add(Refused(d))
-		golden(t, "cases-"+lang+".txt", b.String())
+		golden(t, "cases-"+lang+".txt", caseLetters(lang))
 	}
 }
 

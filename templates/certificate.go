@@ -46,7 +46,7 @@ func ErasureDone(d ErasureDoneData) (subject, text string) {
 	if len(d.Backups) > 0 {
 		var cycles []string
 		for _, one := range d.Backups {
-			cycles = append(cycles, fillClean(m.ErasedCycle, "name", one.Name, "days", strconv.Itoa(one.Days)))
+			cycles = append(cycles, fillClean(m.ErasedCycle.of(one.Days), "name", one.Name, "days", strconv.Itoa(one.Days)))
 		}
 		paragraphs = append(paragraphs, fill(m.ErasedBackups, "date", w.date(d.LastBackup), "list", strings.Join(cycles, w.comma())))
 	}

@@ -36,6 +36,8 @@ type Content struct {
 	Text []Segment // the plain-text part; nil where Dynamic
 	HTML []Segment // the HTML part; nil where Dynamic
 
+	Language string // of the text, as the file says; may be empty
+
 	class    consent.Class
 	words    *words
 	subject  *program
@@ -54,6 +56,9 @@ func Compile(c Campaign, layout LayoutData) (*Content, error) {
 func compile(c Campaign, layout LayoutData, liquid bool) (*Content, error) {
 	if err := errors.Join(layout.validate(c.Class), c.validate()); err != nil {
 		return nil, err
+	}
+	if c.Language != "" {
+		layout.Language = c.Language
 	}
 	if layout.ServiceName == "" {
 		layout.ServiceName = c.Service
@@ -75,7 +80,7 @@ func compile(c Campaign, layout LayoutData, liquid bool) (*Content, error) {
 	if err := errors.Join(doc.errs...); err != nil {
 		return nil, err
 	}
-	out := &Content{class: c.Class, words: f.words, warnings: doc.warnings, size: html.size()}
+	out := &Content{Language: c.Language, class: c.Class, words: f.words, warnings: doc.warnings, size: html.size()}
 	if err := out.weigh(); err != nil {
 		return nil, err
 	}

@@ -32,14 +32,15 @@ type matter struct {
 	TimeZone  string  `yaml:"time_zone"`
 	StartBy   string  `yaml:"start_by"`
 	Rate      float64 `yaml:"rate"`
+	Language  string  `yaml:"language"`
 }
 
 func campaignKeys() []string {
-	return []string{"name", "subject", "preheader", "topic", "class", "audience", "from", "schedule", "time_zone", "start_by", "rate"}
+	return []string{"name", "subject", "preheader", "topic", "class", "audience", "from", "schedule", "time_zone", "start_by", "rate", "language"}
 }
 
 func alertKeys() []string {
-	return []string{"name", "subject", "preheader", "service", "from", "time_zone"}
+	return []string{"name", "subject", "preheader", "service", "from", "time_zone", "language"}
 }
 
 // splitFrontMatter parts a file into the YAML, the Markdown and the line on which the Markdown begins.
@@ -144,7 +145,7 @@ func (m matter) campaign() (Campaign, error) {
 	}
 	c := Campaign{Name: strings.TrimSpace(m.Name), Subject: strings.TrimSpace(m.Subject), Preheader: strings.TrimSpace(m.Preheader),
 		Topic: m.Topic, Service: m.Service, Class: consent.Class(m.Class), Audience: strings.TrimSpace(m.Audience),
-		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate}
+		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate, Language: strings.TrimSpace(m.Language)}
 	if c.TimeZone == "" {
 		c.TimeZone = "UTC"
 	}

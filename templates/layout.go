@@ -226,14 +226,16 @@ func start(language string) string {
 	return "left"
 }
 
-// date writes a day in words; the time of day of a consent says nothing to its owner.
+// date writes a day in words, as CLDR has it; the time of day of a consent says nothing to its owner. Sentences go on
+// behind a date, so that its last word is no abbreviation, whose full stop would meet theirs. French and Italian write the
+// first of a month as an ordinal, which CLDR has no form for.
 func (w *words) date(t time.Time) string {
 	t = t.UTC()
-	day := fmt.Sprint(t.Day())
-	if t.Day() == 1 {
-		day = w.Date.First
+	long := w.calendar.FmtDateLong(t)
+	if ordinal := map[string]string{"fr": "1er", "it": "1º"}[w.Language]; ordinal != "" && t.Day() == 1 {
+		return ordinal + strings.TrimPrefix(long, "1")
 	}
-	return fill(w.Date.Form, "day", day, "month", w.Date.Months[t.Month()-1], "year", fmt.Sprint(t.Year()))
+	return strings.NewReplacer(" г.", " года", " р.", " року").Replace(long)
 }
 
 // moment writes a time of day as people read it, with its zone.

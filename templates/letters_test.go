@@ -19,24 +19,29 @@ func optOut(lang string) OptOutData {
 		Conflicts: []Conflict{{Topic: "Product news", Yes: pageAt().AddDate(0, -1, 2), No: pageAt(), How: "page", Way: "mail"}}}
 }
 
+// letters writes what heed answers by itself, in one language.
+func letters(lang string) string {
+	var b strings.Builder
+	add := func(subject, text string) { fmt.Fprintf(&b, "Subject: %s\n\n%s\n========\n", subject, text) }
+	d := optOut(lang)
+	add(OptOutNotice(d))
+	add(OptOutAnswer(d))
+	add(ForgedQuestion(d))
+	all := OptOutData{Language: lang, Sender: d.Sender, Stopped: Stops{All: true, Sharing: true}, At: pageAt(), Already: true, Choices: d.Choices}
+	add(OptOutAnswer(all))
+	add(UnknownAnswer(UnknownData{Language: lang, Sender: d.Sender, Kept: true}))
+	add(UnknownAnswer(UnknownData{Language: lang, Sender: d.Sender, Reference: "H-12"}))
+	for _, kind := range []string{"rectification", "review"} {
+		add(Receipt(ReceiptData{Language: lang, Sender: d.Sender, Kind: kind, Reference: "H-12", Due: pageAt().AddDate(0, 1, 0), Held: true, Besides: OptOutData{Language: lang}}))
+	}
+	subject, text := ErasureConfirm(ErasureConfirmData{Language: lang, Sender: d.Sender, Link: "https://news.harbour.example/c/abc234", Reference: "H-12"})
+	add(subject, Beside(text, pageAt().AddDate(0, 1, 0), OptOutData{Language: lang, Stopped: Stops{All: true}, At: pageAt(), Undo: d.Undo, Until: d.Until}))
+	return b.String()
+}
+
 func TestLettersGolden(t *testing.T) {
 	for _, lang := range Languages() {
-		var b strings.Builder
-		add := func(subject, text string) { fmt.Fprintf(&b, "Subject: %s\n\n%s\n========\n", subject, text) }
-		d := optOut(lang)
-		add(OptOutNotice(d))
-		add(OptOutAnswer(d))
-		add(ForgedQuestion(d))
-		all := OptOutData{Language: lang, Sender: d.Sender, Stopped: Stops{All: true, Sharing: true}, At: pageAt(), Already: true, Choices: d.Choices}
-		add(OptOutAnswer(all))
-		add(UnknownAnswer(UnknownData{Language: lang, Sender: d.Sender, Kept: true}))
-		add(UnknownAnswer(UnknownData{Language: lang, Sender: d.Sender, Reference: "H-12"}))
-		for _, kind := range []string{"rectification", "review"} {
-			add(Receipt(ReceiptData{Language: lang, Sender: d.Sender, Kind: kind, Reference: "H-12", Due: pageAt().AddDate(0, 1, 0), Held: true, Besides: OptOutData{Language: lang}}))
-		}
-		subject, text := ErasureConfirm(ErasureConfirmData{Language: lang, Sender: d.Sender, Link: "https://news.harbour.example/c/abc234", Reference: "H-12"})
-		add(subject, Beside(text, pageAt().AddDate(0, 1, 0), OptOutData{Language: lang, Stopped: Stops{All: true}, At: pageAt(), Undo: d.Undo, Until: d.Until}))
-		golden(t, "letters-"+lang+".txt", b.String())
+		golden(t, "letters-"+lang+".txt", letters(lang))
 	}
 }
 

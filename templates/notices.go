@@ -55,7 +55,7 @@ func (d NoticeData) said(p pageWords) (said, bool) {
 	case NoticeTryAgain:
 		return said{title: p.AgainTitle, text: p.AgainText, write: p.AgainWrite}, true
 	case NoticeExpired:
-		return said{title: p.ExpiredTitle, text: fill(p.ExpiredText, "days", strconv.Itoa(d.Days)), more: p.ExpiredAgain}, true
+		return said{title: p.ExpiredTitle, text: fill(p.ExpiredText.of(d.Days), "days", strconv.Itoa(d.Days)), more: p.ExpiredAgain}, true
 	case NoticeUsed:
 		return said{title: p.UsedTitle, text: p.UsedText}, true
 	case NoticeHome:

@@ -133,6 +133,30 @@ type page struct {
 	Report                     *reportView
 }
 
+// speech is a language that the page can be read in; Path is empty for the one that it is in.
+type speech struct{ Tag, Name, Dir, Path string }
+
+// LanguageField in the query of a page's address chooses its language. SaidField tells the language of the mail that its
+// link came from, which counts less than what is known of the person.
+const (
+	LanguageField = "lang"
+	SaidField     = "said"
+)
+
+// Speaks lists the languages for the links at the foot of the page. They are links and no form: looking at a page in
+// another language changes nothing.
+func (v *page) Speaks() []speech {
+	var all []speech
+	for _, tag := range Languages() {
+		one := speech{Tag: tag, Name: wordsFor(tag).Name, Dir: direction(tag)}
+		if tag != v.Words.Language {
+			one.Path = "?" + LanguageField + "=" + tag
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
 // Dir is the direction in which the page is read.
 func (v *page) Dir() string { return direction(v.Words.Language) }
 

@@ -86,7 +86,7 @@ func CopyClosedPage(out io.Writer, d RightData) error {
 // LatePage says that a confirmation came too late, with status 410, where what it was for is not a deletion.
 func LatePage(out io.Writer, d RightData) error {
 	w := wordsFor(d.Language)
-	v, _ := d.page(w.Pages.ExpiredTitle, w.Rights.LateText, w.Rights.LateAgain)
+	v, _ := d.page(w.Pages.ExpiredTitle, w.Rights.LateText.of(d.Days), w.Rights.LateAgain)
 	return v.write(out, "told.html")
 }
 

@@ -57,20 +57,26 @@ func TestRightPagesAreAccessible(t *testing.T) {
 	}
 }
 
+// rightMails writes the mails about these rights.
+func rightMails(lang string) string {
+	var b strings.Builder
+	child := right(lang, "Harbour Notes")
+	child.Child = Mask("kim@example.com")
+	add := func(subject, text string) { fmt.Fprintf(&b, "Subject: %s\n\n%s\n========\n", subject, text) }
+	add(CopyReady(child))
+	for _, write := range []func(RightData) (string, string){CopyConfirm, CopyReady, MoveConfirm, Moved, Corrected, Restricted, Lifting} {
+		add(write(right(lang, "Harbour Notes")))
+	}
+	return b.String()
+}
+
 func TestRightMailsGolden(t *testing.T) {
 	for _, lang := range Languages() {
-		var b strings.Builder
-		child := right(lang, "Harbour Notes")
-		child.Child = Mask("kim@example.com")
-		add := func(subject, text string) { fmt.Fprintf(&b, "Subject: %s\n\n%s\n========\n", subject, text) }
-		add(CopyReady(child))
-		for _, write := range []func(RightData) (string, string){CopyConfirm, CopyReady, MoveConfirm, Moved, Corrected, Restricted, Lifting} {
-			add(write(right(lang, "Harbour Notes")))
-		}
-		if strings.ContainsAny(b.String(), "{}") {
+		text := rightMails(lang)
+		if strings.ContainsAny(text, "{}") {
 			t.Errorf("%s: a value was not filled in", lang)
 		}
-		golden(t, "rights-"+lang+".txt", b.String())
+		golden(t, "rights-"+lang+".txt", text)
 	}
 }
 

@@ -58,11 +58,20 @@ func contrast(t *testing.T, a, b string) float64 {
 	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
+// TestContrastOfEdges: the edge of what is filled in has to be seen (WCAG 2.2, 1.4.11).
+func TestContrastOfEdges(t *testing.T) {
+	for i, set := range colours(t) {
+		if ratio := contrast(t, set["edge"], set["card"]); ratio < 3 {
+			t.Errorf("set %d: an edge on a card has %.2f to 1, want 3", i, ratio)
+		}
+	}
+}
+
 // TestContrast wants 4.5 to 1 of all that is read (WCAG 2.2, 1.4.3). The colour of links is also that of the outline
 // that shows the focus and of the edge of a button, which want 3 to 1 (1.4.11).
 func TestContrast(t *testing.T) {
 	for i, set := range colours(t) {
-		for _, pair := range [][2]string{{"text", "card"}, {"soft", "card"}, {"link", "card"}, {"link", "page"}, {"on", "link"}} {
+		for _, pair := range [][2]string{{"text", "card"}, {"soft", "card"}, {"link", "card"}, {"link", "page"}, {"on", "link"}, {"bad", "card"}} {
 			ratio := contrast(t, set[pair[0]], set[pair[1]])
 			t.Logf("set %d: %s on %s has %.1f to 1", i, pair[0], pair[1], ratio)
 			if ratio < 4.5 {

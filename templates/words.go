@@ -7,27 +7,26 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
+	"github.com/go-playground/locales"
 )
 
 //go:embed lang/*.yaml
 var langFiles embed.FS
 
-// words are all words of one language. Each field is a key of lang/*.yaml; what stands in braces is filled in.
+// words are all words of one language. Each field is a key of lang/*.yaml, by its tag; what stands in braces is filled in.
+// A field with a number in it is counted, and has a form for each kind of number that the language knows.
 type words struct {
-	Language string `yaml:"language"`
-	Date     struct {
-		Form   string   `yaml:"form"`
-		First  string   `yaml:"first"` // the first of a month, which French writes as an ordinal
-		Months []string `yaml:"months"`
-	} `yaml:"date"`
-	Footer  footerWords `yaml:"footer"`
-	Rights  rightsWords `yaml:"rights"`
-	Report  reportWords `yaml:"report"`
-	Pages   pageWords   `yaml:"pages"`
-	Cases   caseWords   `yaml:"cases"`
-	Mails   mailWords   `yaml:"mails"`
-	Letters letterWords `yaml:"letters"`
+	Language string      `yaml:"language"`
+	Name     string      `yaml:"name"` // of the language, in itself
+	Footer   footerWords `yaml:"footer"`
+	Rights   rightsWords `yaml:"rights"`
+	Report   reportWords `yaml:"report"`
+	Pages    pageWords   `yaml:"pages"`
+	Cases    caseWords   `yaml:"cases"`
+	Mails    mailWords   `yaml:"mails"`
+	Letters  letterWords `yaml:"letters"`
+
+	calendar locales.Translator // how dates are written
 }
 
 type footerWords struct {
@@ -45,70 +44,71 @@ type footerWords struct {
 }
 
 type pageWords struct {
-	StopTitle        string `yaml:"stop_title"`
-	StopTopic        string `yaml:"stop_topic"`
-	StopAll          string `yaml:"stop_all"`
-	StopAddress      string `yaml:"stop_address"`
-	StopButton       string `yaml:"stop_button"`
-	StopEffect       string `yaml:"stop_effect"`
-	Continues        string `yaml:"continues"`
-	DoneTitle        string `yaml:"done_title"`
-	DoneTopic        string `yaml:"done_topic"`
-	DoneAll          string `yaml:"done_all"`
-	DoneSince        string `yaml:"done_since"`
-	DoneInFlight     string `yaml:"done_in_flight"`
-	DoneChoices      string `yaml:"done_choices"`
-	DoneClose        string `yaml:"done_close"`
-	EraseTitle       string `yaml:"erase_title"`
-	EraseText        string `yaml:"erase_text"`
-	EraseKeeps       string `yaml:"erase_keeps"`
-	EraseWaits       string `yaml:"erase_waits"`
-	EraseButton      string `yaml:"erase_button"`
-	Reference        string `yaml:"reference"`
-	ErasedTitle      string `yaml:"erased_title"`
-	ErasedText       string `yaml:"erased_text"`
-	ErasedAfter      string `yaml:"erased_after"`
-	ProblemTitle     string `yaml:"problem_title"`
-	ProblemCut       string `yaml:"problem_cut"`
-	ProblemWrite     string `yaml:"problem_write"`
-	AgainTitle       string `yaml:"again_title"`
-	AgainText        string `yaml:"again_text"`
-	AgainWrite       string `yaml:"again_write"`
-	ChoicesTitle     string `yaml:"choices_title"`
-	ChoicesIn        string `yaml:"choices_in"`
-	ChoicesOut       string `yaml:"choices_out"`
-	ChoicesStop      string `yaml:"choices_stop"`
-	ChoicesAll       string `yaml:"choices_all"`
-	ChoicesAllButton string `yaml:"choices_all_button"`
-	ChoicesNone      string `yaml:"choices_none"`
-	ExpiredTitle     string `yaml:"expired_title"`
-	ExpiredText      string `yaml:"expired_text"`
-	ExpiredAgain     string `yaml:"expired_again"`
-	UsedTitle        string `yaml:"used_title"`
-	UsedText         string `yaml:"used_text"`
-	HomeTitle        string `yaml:"home_title"`
-	HomeText         string `yaml:"home_text"`
-	HomeWrite        string `yaml:"home_write"`
-	ReadOnlyTitle    string `yaml:"read_only_title"`
-	ReadOnlyText     string `yaml:"read_only_text"`
-	Failed           string `yaml:"failed"`
+	StopTitle        string  `yaml:"stop_title"`
+	StopTopic        string  `yaml:"stop_topic"`
+	StopAll          string  `yaml:"stop_all"`
+	StopAddress      string  `yaml:"stop_address"`
+	StopButton       string  `yaml:"stop_button"`
+	StopEffect       string  `yaml:"stop_effect"`
+	Continues        string  `yaml:"continues"`
+	DoneTitle        string  `yaml:"done_title"`
+	DoneTopic        string  `yaml:"done_topic"`
+	DoneAll          string  `yaml:"done_all"`
+	DoneSince        string  `yaml:"done_since"`
+	DoneInFlight     string  `yaml:"done_in_flight"`
+	DoneChoices      string  `yaml:"done_choices"`
+	DoneClose        string  `yaml:"done_close"`
+	EraseTitle       string  `yaml:"erase_title"`
+	EraseText        string  `yaml:"erase_text"`
+	EraseKeeps       string  `yaml:"erase_keeps"`
+	EraseWaits       string  `yaml:"erase_waits"`
+	EraseButton      string  `yaml:"erase_button"`
+	Reference        string  `yaml:"reference"`
+	ErasedTitle      string  `yaml:"erased_title"`
+	ErasedText       string  `yaml:"erased_text"`
+	ErasedAfter      string  `yaml:"erased_after"`
+	ProblemTitle     string  `yaml:"problem_title"`
+	ProblemCut       string  `yaml:"problem_cut"`
+	ProblemWrite     string  `yaml:"problem_write"`
+	AgainTitle       string  `yaml:"again_title"`
+	AgainText        string  `yaml:"again_text"`
+	AgainWrite       string  `yaml:"again_write"`
+	ChoicesTitle     string  `yaml:"choices_title"`
+	ChoicesIn        string  `yaml:"choices_in"`
+	ChoicesOut       string  `yaml:"choices_out"`
+	ChoicesStop      string  `yaml:"choices_stop"`
+	ChoicesAll       string  `yaml:"choices_all"`
+	ChoicesAllButton string  `yaml:"choices_all_button"`
+	ChoicesNone      string  `yaml:"choices_none"`
+	ExpiredTitle     string  `yaml:"expired_title"`
+	ExpiredText      counted `yaml:"expired_text"`
+	ExpiredAgain     string  `yaml:"expired_again"`
+	UsedTitle        string  `yaml:"used_title"`
+	UsedText         string  `yaml:"used_text"`
+	HomeTitle        string  `yaml:"home_title"`
+	HomeText         string  `yaml:"home_text"`
+	HomeWrite        string  `yaml:"home_write"`
+	ReadOnlyTitle    string  `yaml:"read_only_title"`
+	ReadOnlyText     string  `yaml:"read_only_text"`
+	Languages        string  `yaml:"languages"`
+	Failed           string  `yaml:"failed"`
 }
 
 type mailWords struct {
-	EraseConfirmSubject string `yaml:"erase_confirm_subject"`
-	EraseConfirm        string `yaml:"erase_confirm"`
-	ErasedSubject       string `yaml:"erased_subject"`
-	Erased              string `yaml:"erased"`
-	ErasedBy            string `yaml:"erased_by"`
-	ErasedRest          string `yaml:"erased_rest"`
-	ErasedKept          string `yaml:"erased_kept"`
-	ErasedLaw           string `yaml:"erased_law"`
-	ErasedLawUntil      string `yaml:"erased_law_until"`
-	ErasedBackups       string `yaml:"erased_backups"`
-	ErasedCycle         string `yaml:"erased_cycle"`
-	ErasedEnd           string `yaml:"erased_end"`
-	RegisterSubject     string `yaml:"register_subject"`
-	Register            string `yaml:"register"`
+	EraseConfirmSubject string  `yaml:"erase_confirm_subject"`
+	EraseConfirm        string  `yaml:"erase_confirm"`
+	ErasedSubject       string  `yaml:"erased_subject"`
+	Erased              string  `yaml:"erased"`
+	ErasedBy            string  `yaml:"erased_by"`
+	ErasedRest          string  `yaml:"erased_rest"`
+	ErasedKept          string  `yaml:"erased_kept"`
+	ErasedLaw           string  `yaml:"erased_law"`
+	ErasedLawUntil      string  `yaml:"erased_law_until"`
+	ErasedBackups       string  `yaml:"erased_backups"`
+	ErasedCycle         counted `yaml:"erased_cycle"`
+	ErasedEnd           string  `yaml:"erased_end"`
+	RegisterSubject     string  `yaml:"register_subject"`
+	Register            string  `yaml:"register"`
 }
 
 // Languages returns the languages that mails and pages exist in, the default first.
@@ -142,17 +142,11 @@ func readWords(lang string) (*words, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the words of %s: %w", lang, err)
 	}
-	if lang == "fr" {
-		raw = unbroken(raw)
-	}
-	if direction(lang) == "rtl" {
-		raw = foreign.ReplaceAll(raw, []byte("\u2068$0\u2069"))
-	}
-	var w words
-	if err := yaml.UnmarshalWithOptions(raw, &w, yaml.Strict()); err != nil {
+	w, err := parseWords(lang, raw)
+	if err != nil {
 		return nil, fmt.Errorf("reading the words of %s: %w", lang, err)
 	}
-	return &w, nil
+	return w, nil
 }
 
 // unbroken joins the spaces that French puts beside its quotes, colons and question marks to their words, so that no

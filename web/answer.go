@@ -30,7 +30,7 @@ func (s *Server) page(w http.ResponseWriter, code int, lang string, write func(i
 // else of the browser.
 func (s *Server) notice(w http.ResponseWriter, r *http.Request, code int, d templates.NoticeData) {
 	if d.Language == "" {
-		d.Language = accepted(r)
+		d.Language = s.language(r, "")
 	}
 	d.Sender, d.Contact = s.o.SenderName, s.o.UnsubscribeAddress
 	s.page(w, code, d.Language, func(w io.Writer) error { return templates.NoticePage(w, d) })

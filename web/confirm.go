@@ -74,7 +74,7 @@ func (s *Server) confirmCase(w http.ResponseWriter, r *http.Request, link consen
 
 func (s *Server) confirmed(w http.ResponseWriter, r *http.Request, c store.Case) {
 	s.o.Log.Info("case_confirmed", "case", c.ID, "kind", string(c.Kind))
-	lang := spoken(c.Language, accepted(r))
+	lang := s.language(r, c.Language)
 	if c.Kind == consent.CaseAccess {
 		s.copyReady(w, r, c, lang)
 		return
@@ -97,7 +97,7 @@ func (s *Server) copyReady(w http.ResponseWriter, r *http.Request, c store.Case,
 	link := links[len(links)-1]
 	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
 		return templates.CopyReadyPage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Reference: reference(c), At: s.o.Now(),
-			Until: link.Until, Way: s.prefix + "/r/" + s.o.Store.SealReport(link)})
+			Until: link.Until, Way: s.prefix + "/r/" + s.o.Store.SealReport(link) + kept(r)})
 	})
 }
 
@@ -121,7 +121,7 @@ func (s *Server) showCase(w http.ResponseWriter, r *http.Request, link consent.L
 		s.unavailable(w, r, "confirm", err)
 		return
 	}
-	lang := spoken(c.Language, accepted(r))
+	lang := s.language(r, c.Language)
 	switch {
 	case s.waits(c):
 		s.askCase(w, r, c, code, lang)

@@ -105,7 +105,7 @@ func (s *Server) askToStop(w http.ResponseWriter, r *http.Request, link consent.
 	}
 	s.page(w, code, who.lang, func(w io.Writer) error {
 		return templates.UnsubscribePage(w, templates.UnsubscribeData{Language: who.lang, Sender: s.o.SenderName, Topic: topic,
-			MaskedAddress: who.masked, Action: s.action("u", r) + "?" + pageMark + "=1"})
+			MaskedAddress: who.masked, Action: s.action("u", r, pageMark+"=1")})
 	})
 }
 

@@ -39,9 +39,23 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, purposes ...consen
 	return link, true
 }
 
-// action is the path that a form on a page of this link posts to.
-func (s *Server) action(page string, r *http.Request) string {
-	return s.prefix + "/" + page + "/" + strings.ToLower(r.PathValue("token"))
+// action is the path that a form on a page of this link posts to. It keeps the language that was chosen.
+func (s *Server) action(page string, r *http.Request, more ...string) string {
+	return s.prefix + "/" + page + "/" + strings.ToLower(r.PathValue("token")) + kept(r, more...)
+}
+
+// kept is the query of a link onward, with what the page's own address says about its language.
+func kept(r *http.Request, more ...string) string {
+	var query []string
+	for _, field := range []string{templates.LanguageField, templates.SaidField} {
+		if tag := baseOf(r.URL.Query().Get(field)); slices.Contains(templates.Languages(), tag) {
+			query = append(query, field+"="+tag)
+		}
+	}
+	if query = append(query, more...); len(query) == 0 {
+		return ""
+	}
+	return "?" + strings.Join(query, "&")
 }
 
 func (s *Server) whoIs(r *http.Request, key consent.Key) (person, error) {
@@ -51,10 +65,9 @@ func (s *Server) whoIs(r *http.Request, key consent.Key) (person, error) {
 	if err != nil {
 		return person{}, err
 	}
-	who := person{lang: accepted(r), zone: time.UTC}
+	who := person{lang: s.language(r, stored.Language), zone: time.UTC}
 	if known {
 		who.state, who.masked = stored.State, templates.Mask(stored.Email)
-		who.lang = spoken(stored.Language, who.lang)
 		if place, err := time.LoadLocation(stored.TimeZone); err == nil {
 			who.zone = place
 		}
@@ -69,24 +82,32 @@ func (s *Server) whoIs(r *http.Request, key consent.Key) (person, error) {
 func (s *Server) languageOf(r *http.Request, key consent.Key) string {
 	who, err := s.whoIs(r, key)
 	if err != nil {
-		return accepted(r)
+		return s.language(r, "")
 	}
 	return who.lang
 }
 
-// spoken gives a person's language where there are pages in it.
-func spoken(tag, otherwise string) string {
-	base, _, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
-	if slices.Contains(templates.Languages(), base) {
-		return base
+// language is that of a page: what was chosen at its foot, what is known of the person, what the mail was written in that
+// the link stands in, what the browser asks for, and what the sender speaks.
+func (s *Server) language(r *http.Request, stored string) string {
+	query := r.URL.Query()
+	for _, tag := range []string{query.Get(templates.LanguageField), stored, query.Get(templates.SaidField)} {
+		if base := baseOf(tag); slices.Contains(templates.Languages(), base) {
+			return base
+		}
 	}
-	return otherwise
+	return accepted(r, s.o.Language)
+}
+
+func baseOf(tag string) string {
+	base, _, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
+	return base
 }
 
 // accepted gives the language that a browser asks for, as far as there are
 // pages in it (RFC 9110 §12.5.4). A language that has no more than its script in
 // common with one of ours, such as Persian with Arabic, is not it.
-func accepted(r *http.Request) string {
+func accepted(r *http.Request, otherwise string) string {
 	known := templates.Languages()
 	tags := make([]language.Tag, len(known))
 	for i, one := range known {
@@ -94,8 +115,11 @@ func accepted(r *http.Request) string {
 	}
 	asked, _, _ := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
 	_, index, sure := language.NewMatcher(tags).Match(asked...)
-	if sure == language.No {
-		return known[0]
+	switch {
+	case sure != language.No:
+		return known[index]
+	case slices.Contains(known, baseOf(otherwise)):
+		return baseOf(otherwise)
 	}
-	return known[index]
+	return known[0]
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"heed/consent"
 	"heed/store"
 	"heed/templates"
 )
@@ -22,7 +23,7 @@ func sections(r store.Held, about store.About, purposes string, topics []store.N
 		{ID: "state", Entries: entries{standing(r.State)}},
 		{ID: "sources", Entries: each(r.Sources, source)},
 		{ID: "choices", Entries: each(r.Choices, choiceLine)},
-		{ID: "policies", Entries: each(r.Policies, func(p store.ReportPolicy) []field { return []field{text("policy", p.ID), text("hash", p.Hash)} })},
+		{ID: "policies", Entries: each(r.Policies, func(p store.ReportPolicy) []field { return []field{text("policy", p.ID), text("fingerprint", p.Hash)} })},
 		{ID: "messages", Entries: each(r.Messages, message)},
 		{ID: "mails", Entries: each(r.Mails, mail)},
 		{ID: "letters", Entries: each(r.Letters, letter)},
@@ -164,15 +165,25 @@ func standing(s store.ExplainState) []field {
 			lines = append(lines, yesNo(one.name, true))
 		}
 	}
-	return lines
+	return append(lines, perhaps("pause", s.PausedUntil))
+}
+
+// scoped says what a choice is about, and of a pause until when.
+func scoped(scope string) (about, until field) {
+	if end, pause := consent.Scope(scope).Pause(); pause {
+		return coded("scope", "pause"), when("until", end)
+	}
+	return coded("scope", scope), field{Label: "until"}
 }
 
 func source(s store.ReportSource) []field {
-	return []field{when("at", s.At), coded("scope", s.Scope), coded("via", s.Via), text("source", s.Source), text("wording", s.Wording), text("import", s.Import)}
+	scope, _ := scoped(s.Scope)
+	return []field{when("at", s.At), scope, coded("via", s.Via), text("source", s.Source), text("wording", s.Wording), text("import", s.Import)}
 }
 
 func choiceLine(c store.ReportChoice) []field {
-	return []field{when("received", c.Received), coded("scope", c.Scope), coded("choice", c.Choice), coded("via", c.Via), text("source", c.Source),
+	scope, until := scoped(c.Scope)
+	return []field{when("received", c.Received), scope, until, coded("choice", c.Choice), coded("via", c.Via), text("source", c.Source),
 		text("policy", c.Policy), yesNo("authenticated", c.Authenticated), open("evidence", c.Evidence)}
 }
 

@@ -32,6 +32,7 @@ type Options struct {
 	Store              *store.Store
 	PublicURL          string // as it stands in mails; may have a path, which a proxy may strip or keep
 	SenderName         string
+	Language           string      // of pages where nothing else is known; empty: en
 	UnsubscribeAddress string      // offered where a link fails; may be empty
 	About              store.About // who is responsible, who gets data, how long it is kept: told with a copy
 	Ready              []Check

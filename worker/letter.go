@@ -21,6 +21,7 @@ type content struct {
 	template *mailer.Template
 	topic    store.Named
 	from     mailer.Address
+	said     string // end of a link that a reader follows: in which language its text is, where the campaign says
 }
 
 // contents keeps the compiled campaigns of this worker. A campaign's text never
@@ -102,12 +103,15 @@ func (w *Worker) compile(ctx context.Context, id int64) (*content, error) {
 	if err != nil {
 		return nil, errContent{err}
 	}
-	layout := templates.LayoutData{Sender: w.Sender.Name, PostalAddress: w.Sender.PostalAddress, PrivacyContact: w.Sender.Privacy}
+	layout := templates.LayoutData{Sender: w.Sender.Name, PostalAddress: w.Sender.PostalAddress, PrivacyContact: w.Sender.Privacy, Language: w.Sender.Language}
 	if c.topic, layout.ServiceName, err = w.names(ctx, stored); err != nil {
 		return nil, err
 	}
 	if c.words, err = templates.Compile(parsed, layout); err != nil {
 		return nil, errContent{err}
+	}
+	if templates.Speaks(c.words.Language) {
+		c.said = "?" + templates.SaidField + "=" + c.words.Language
 	}
 	if c.from, err = sender(parsed.From, w.Sender); err != nil {
 		return nil, errContent{err}
@@ -189,7 +193,8 @@ func fields(c *templates.Content, p templates.Person, l templates.Links) ([][]st
 // letterLinks are the sealed links of one message.
 type letterLinks struct {
 	templates.Links
-	mailto string // address that stops the mail when written to
+	mailto   string // address that stops the mail when written to
+	oneClick string // what a mail program posts to (RFC 8058)
 }
 
 func (w *Worker) links(c *content, letter store.Letter) letterLinks {
@@ -197,8 +202,8 @@ func (w *Worker) links(c *content, letter store.Letter) letterLinks {
 	mark := letter.State.Consent(c.Message())
 	stop := ring.Seal(consent.Link{Purpose: consent.PurposeOptOut, Address: letter.Address, Scope: uint16(c.Topic)})
 	choices := ring.Seal(consent.Link{Purpose: consent.PurposeChoices, Address: letter.Address, Scope: uint16(c.Topic)})
-	l := letterLinks{Links: templates.Links{
-		Unsubscribe: w.PublicURL + "/u/" + stop, Preferences: w.PublicURL + "/p/" + choices,
+	l := letterLinks{oneClick: w.PublicURL + "/u/" + stop, Links: templates.Links{
+		Unsubscribe: w.PublicURL + "/u/" + stop + c.said, Preferences: w.PublicURL + "/p/" + choices + c.said,
 		Reason: templates.Reason{Topic: c.topic.Name, Source: mark.Source}}}
 	if mark.At != 0 {
 		l.Reason.At = mark.Time()
@@ -222,7 +227,7 @@ func (w *Worker) listHeaders(c *content, l letterLinks) []mailer.Header {
 	if !c.Class.Marketing() {
 		return []mailer.Header{{Name: "Auto-Submitted", Value: "auto-generated"}} // RFC 3834 §5
 	}
-	unsubscribe := "<" + l.Unsubscribe + ">"
+	unsubscribe := "<" + l.oneClick + ">"
 	if l.mailto != "" {
 		unsubscribe += ", <mailto:" + l.mailto + "?subject=unsubscribe>"
 	}

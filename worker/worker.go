@@ -34,6 +34,7 @@ type Sender struct {
 	Name, From, Domain, PostalAddress, ReturnPath string
 	Unsubscribe, Privacy                          string // mailbox addresses; empty: the feature is off
 	Authority                                     string // that hears complaints; may be empty
+	Language                                      string // of campaigns that name none; empty: en
 }
 
 // Options are what a worker needs.

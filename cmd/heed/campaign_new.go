@@ -22,7 +22,7 @@ type campaignNewCommand struct {
 
 // Help tells the form and shows an example.
 func (campaignNewCommand) Help() string {
-	return `Front matter: name, subject, preheader, topic, class (newsletter | partner_offer), audience (all or an expression), from, schedule, time_zone, start_by, rate. With schedule the draft is scheduled at once.
+	return `Front matter: name, subject, preheader, topic, class (newsletter | partner_offer), audience (all or an expression), from, schedule, time_zone, start_by, rate, language. With schedule the draft is scheduled at once.
 
 Example: heed campaign new june.md --json`
 }
@@ -113,7 +113,7 @@ func (a *app) draft(conf *config, s *store.Store, parsed templates.Campaign, sou
 }
 
 func (c *config) layout(service string) templates.LayoutData {
-	return templates.LayoutData{Sender: c.Sender.Name, PostalAddress: c.Sender.PostalAddress, PrivacyContact: c.mailbox("privacy"), ServiceName: service}
+	return templates.LayoutData{Sender: c.Sender.Name, PostalAddress: c.Sender.PostalAddress, PrivacyContact: c.mailbox("privacy"), ServiceName: service, Language: c.Sender.Language}
 }
 
 // checkFrom wants the domain that the signatures are for: another one fails

@@ -11,6 +11,7 @@ import (
 	"heed/consent"
 	"heed/inbox"
 	"heed/mailer"
+	"heed/templates"
 )
 
 // check finds what is wrong without looking at other files or servers.
@@ -75,6 +76,9 @@ func (c *config) checkSender() error {
 		if _, err := consent.Normalize(address); err != nil {
 			return fmt.Errorf("sender.%s: %q is %w", key, address, err)
 		}
+	}
+	if tag := c.Sender.Language; tag != "" && !templates.Speaks(tag) {
+		return fmt.Errorf("sender.language: there are no words in %q; there are in %s", tag, strings.Join(templates.Languages(), ", "))
 	}
 	for i, key := range c.Sender.DKIM {
 		if key.Selector == "" || key.KeyFile == "" {

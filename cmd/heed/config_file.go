@@ -56,6 +56,7 @@ type senderConfig struct {
 	Domain        string       `toml:"domain" json:"domain"` // of Message-IDs and signatures; that of from where empty
 	PostalAddress string       `toml:"postal_address" json:"postal_address"`
 	ReturnPath    string       `toml:"return_path" json:"return_path"`
+	Language      string       `toml:"language" json:"language"` // of pages and campaigns where nothing else is known; en where empty
 	DKIM          []dkimConfig `toml:"dkim" json:"dkim"`
 }
 

@@ -47,6 +47,8 @@ func homes() map[string][]string {
 		"html/template":                       {"templates"},
 		"github.com/yuin/goldmark":            {"templates"},
 		"github.com/osteele/liquid":           {"templates"},
+		"github.com/nicksnyder/go-i18n/":      {"templates"},
+		"github.com/go-playground/locales":    {"templates"},
 		"github.com/hibiken/asynq":            {"scheduler", "worker"},
 		"github.com/redis/go-redis/":          {"scheduler", "worker", "cmd/heed"},
 		"github.com/danielgtaylor/huma/":      {"web"},

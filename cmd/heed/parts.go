@@ -103,7 +103,7 @@ func (p *process) newWorker() (*worker.Worker, error) {
 func (p *process) workerOptions(relays []worker.Relay, signer *mailer.Signer) worker.Options {
 	c := p.c
 	sender := worker.Sender{Name: c.Sender.Name, From: c.Sender.From, Domain: c.domain(), PostalAddress: c.Sender.PostalAddress,
-		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy), Authority: c.Law.Authority}
+		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy), Authority: c.Law.Authority, Language: c.Sender.Language}
 	return worker.Options{Store: p.s, Redis: p.redis, Relays: relays, Limits: c.limitsTo(), ByMX: c.Pace.ByMX, Signer: signer, Sender: sender, Systems: c.systems(), PublicURL: p.public,
 		Connections: c.Connections, Rate: c.Rate, RetryFirst: c.RetryFirst, Log: p.log, Registry: p.registry}
 }
@@ -174,6 +174,6 @@ func (p *process) server() (*web.Server, error) {
 	if p.redis != nil {
 		ready = append(ready, web.Check{Name: "redis", Probe: func(ctx context.Context) error { return p.redis.Ping(ctx).Err() }})
 	}
-	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe), About: p.c.about(),
+	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, Language: p.c.Sender.Language, UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe), About: p.c.about(),
 		Ready: ready, Log: p.log, Registry: p.registry, Metrics: p.figures, Doors: p.doors()})
 }
