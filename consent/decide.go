@@ -18,9 +18,9 @@ func Decide(p Person, m Message, policy Policy) Reason {
 	}
 	switch m.Class {
 	case Newsletter:
-		return decideMarketing(s, s.topic(m.Topic))
+		return decideMarketing(p, s.topic(m.Topic))
 	case PartnerOffer:
-		return decideMarketing(s, s.Partner)
+		return decideMarketing(p, s.Partner)
 	case Alert:
 		return decideAlert(p, policy)
 	case Registration, Legal, Correspondence:
@@ -29,14 +29,15 @@ func Decide(p Person, m Message, policy Policy) Reason {
 	return PolicyReason // a class that nobody taught us is never sent
 }
 
-func decideMarketing(s State, mark Mark) Reason {
+func decideMarketing(p Person, mark Mark) Reason {
+	s := p.State
 	refused := mark.Choice == Out || s.Marketing.Choice == Out && mark.Choice != In
 	switch {
 	case refused && s.Suppressed != 0:
 		return Suppressed
 	case refused:
 		return OptedOut
-	case s.Hold != 0:
+	case s.Hold != 0, s.Paused(p.At):
 		return OnHold
 	case mark.Choice != In:
 		return NoConsent

@@ -55,6 +55,8 @@ func (r *stateReader) state() (s State) {
 			s.Erased = r.number()
 		case "su":
 			s.Suppressed = r.number()
+		case "pa":
+			s.Pause = r.number()
 		default:
 			r.strange = true
 		}

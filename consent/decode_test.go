@@ -9,7 +9,7 @@ import (
 // decoded are states as texts: such as Encode writes, and others.
 var decoded = []string{
 	`{"m":{"c":"out","t":1767312000000000,"v":"one_click"}}`,
-	`{"p":{"c":"in","t":5,"v":"import","s":"web form","u":true},"sh":{"c":"out","t":-7},"tp":{"1":{"c":"in","t":1},"12":{"c":"out","t":2}},"h":1,"r":2,"d":3,"st":4,"e":5,"su":6}`,
+	`{"p":{"c":"in","t":5,"v":"import","s":"web form","u":true},"sh":{"c":"out","t":-7},"tp":{"1":{"c":"in","t":1},"12":{"c":"out","t":2}},"h":1,"r":2,"d":3,"st":4,"e":5,"su":6,"pa":7}`,
 	`{"tp":{"1":{"c":"in","t":1,"s":"a \"quoted\" form"}}}`,
 	`{"tp":{"1":{"c":"in","t":1,"s":"Köln"}}}`,
 	`{"tp":{}}`, `{"tp":{"01":{"c":"in"}}}`, `{"M":{"c":"in"}}`, `{"m":{"u":false}}`, `{"m":null}`, `{"x":{"y":[1]},"h":3}`,

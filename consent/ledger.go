@@ -52,6 +52,24 @@ func (s Scope) Topic() (int, bool) {
 	return n, err == nil && n > 0
 }
 
+// PauseScope is the scope of a pause of all marketing. The moment of its end is
+// in the name, to the second, so that every record of the pause says it.
+func PauseScope(until time.Time) Scope {
+	return Scope("pause:" + strconv.FormatInt(until.Unix(), 10))
+}
+
+// Pause gives the end of a pause whose scope it is.
+func (s Scope) Pause() (until time.Time, ok bool) {
+	digits, found := strings.CutPrefix(string(s), "pause:")
+	if !found {
+		return time.Time{}, false
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	return time.Unix(n, 0).UTC(), err == nil && n > 0 && n < lastPause
+}
+
+const lastPause = 253402300800 // the year 10000: later times cannot be written as RFC 3339
+
 // Via is the way on which a choice reached us.
 type Via string
 
@@ -117,6 +135,9 @@ func (e Entry) Hash(previous []byte) []byte {
 // Check refuses an entry that can mean nothing.
 func (e Entry) Check() error {
 	_, topic := e.Scope.Topic()
+	if _, pause := e.Scope.Pause(); pause && e.Choice != Set && e.Choice != Lift {
+		return fmt.Errorf("ledger entry: %s can be set or lifted, not %q", e.Scope, e.Choice)
+	}
 	switch e.Scope {
 	case ScopeHold, ScopeRestricted, ScopeDead, ScopeStrike, ScopeErased, ScopeSuppressed:
 		if e.Choice != Set && e.Choice != Lift {

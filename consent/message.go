@@ -1,5 +1,7 @@
 package consent
 
+import "time"
+
 // Class is the kind of a message; it decides which of a person's choices
 // count for it.
 type Class string
@@ -28,6 +30,7 @@ type Message struct {
 
 // Person is what Decide needs to know of the one who would get it.
 type Person struct {
+	At       time.Time // the moment that is asked about; zero: before every pause ends
 	State    State
 	Holds    bool // the service that the alert names
 	Received int  // alerts in the window of Policy.AlertWindow, this one not counted

@@ -31,6 +31,7 @@ type State struct {
 	Strike     int64        `json:"st,omitempty"` // first "no such mailbox"
 	Erased     int64        `json:"e,omitempty"`
 	Suppressed int64        `json:"su,omitempty"`
+	Pause      int64        `json:"pa,omitempty"` // until when marketing waits; it ends by itself
 }
 
 // StrikeGap is how far apart two "no such mailbox" answers must lie before an
@@ -57,6 +58,9 @@ func (s State) With(e Entry) State {
 			s.Topics = map[int]Mark{}
 		}
 		return s.withTopic(topic, e)
+	}
+	if until, ok := e.Scope.Pause(); ok {
+		return s.withPause(until, e)
 	}
 	switch e.Scope {
 	case ScopeMarketing:
@@ -219,6 +223,22 @@ func (s State) withStrike(e Entry) State {
 	}
 	return s
 }
+
+// withPause lets a pause become longer on any way, since that is less mail. Only
+// the person's own act ends it sooner.
+func (s State) withPause(until time.Time, e Entry) State {
+	end := until.UnixMicro()
+	if e.Choice == Lift {
+		end = 0
+	}
+	if end > s.Pause || e.own() {
+		s.Pause = end
+	}
+	return s
+}
+
+// Paused tells whether marketing waits at a moment.
+func (s State) Paused(at time.Time) bool { return s.Pause != 0 && at.UnixMicro() < s.Pause }
 
 func status(before int64, e Entry) int64 {
 	if e.Choice == Lift {

@@ -62,6 +62,66 @@ func TestDecideNewsletter(t *testing.T) {
 	}
 }
 
+// TestPause: marketing waits until its end and goes on by itself; alerts do not wait.
+func TestPause(t *testing.T) {
+	until := start.Add(48 * time.Hour)
+	topic, later, sooner := TopicScope(1), PauseScope(until.Add(time.Hour)), PauseScope(until.Add(-time.Hour))
+	paused := []Entry{entry(topic, In, ViaPage, 1), entry(ScopePartner, In, ViaPage, 1), entry(PauseScope(until), Set, ViaPage, 2)}
+	with := func(more ...Entry) State { return Fold(append(paused[:len(paused):len(paused)], more...)) }
+	for _, tt := range []struct {
+		name string
+		s    State
+		at   time.Time
+		want Reason
+	}{
+		{"begun", with(), start.Add(time.Hour), OnHold},
+		{"its last moment", with(), until.Add(-time.Microsecond), OnHold},
+		{"over", with(), until, ""},
+		{"nobody says when", with(), time.Time{}, OnHold},
+		{"stopped as well", with(entry(topic, Out, ViaPage, 3)), start.Add(time.Hour), OptedOut},
+		{"ended by the person", with(entry(PauseScope(until), Lift, ViaConfirmed, 3)), start.Add(time.Hour), ""},
+		{"ended by staff", with(entry(PauseScope(until), Lift, ViaStaff, 3)), start.Add(time.Hour), OnHold},
+		{"shortened by an import", with(entry(sooner, Set, ViaImport, 3)), until.Add(-time.Minute), OnHold},
+		{"shortened by the person", with(entry(sooner, Set, ViaConfirmed, 3)), until.Add(-time.Minute), ""},
+		{"lengthened by staff", with(entry(later, Set, ViaStaff, 3)), until, OnHold},
+		{"erased, and back", with(entry(ScopeErased, Set, ViaConfirmed, 3), entry(topic, In, ViaConfirmed, 4)), start.Add(time.Hour), ""},
+	} {
+		for m, want := range map[Message]Reason{{Class: Newsletter, Topic: 1}: tt.want, {Class: Alert}: ""} {
+			if got := Decide(Person{At: tt.at, State: tt.s, Holds: true}, m, Policy{}); got != want {
+				t.Errorf("%s, %s: %q, want %q", tt.name, m.Class, got, want)
+			}
+		}
+	}
+	if got, ok := PauseScope(until).Pause(); !ok || !got.Equal(until) {
+		t.Errorf("the end of the pause is read as %s", got)
+	}
+	for _, wrong := range []Scope{"pause:", "pause:x", "pause:-1", "pause:0", "pause:99999999999999999999", ScopeHold, topic} {
+		if _, ok := wrong.Pause(); ok {
+			t.Errorf("%s is taken for a pause", wrong)
+		}
+	}
+	if entry(PauseScope(until), Out, ViaPage, 1).Check() == nil {
+		t.Error("a pause can be out")
+	}
+}
+
+// TestNobodyElseEndsAPause: whatever comes on another way than the person's own act, marketing waits at least as long.
+func TestNobodyElseEndsAPause(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := Fold([]Entry{entry(PauseScope(start.Add(time.Duration(rapid.IntRange(1, 1000).Draw(t, "hours"))*time.Hour)), Set, ViaPage, 1)})
+		before := s.Pause
+		for range rapid.IntRange(1, 8).Draw(t, "n") {
+			via := rapid.SampledFrom([]Via{ViaAPI, ViaImport, ViaStaff, ViaBounce, ViaSpamReport, ViaSystem, ViaMail, ViaOneClick}).Draw(t, "via")
+			scope := rapid.SampledFrom([]Scope{ScopeMarketing, ScopeHold, TopicScope(1), PauseScope(start.Add(time.Duration(rapid.IntRange(1, 2000).Draw(t, "end")) * time.Hour))}).Draw(t, "scope")
+			choice := rapid.SampledFrom([]Choice{In, Out, Set, Lift}).Draw(t, "choice")
+			s = s.With(entry(scope, choice, via, 2))
+		}
+		if s.Pause < before {
+			t.Fatalf("the pause ends at %d, before it was %d", s.Pause, before)
+		}
+	})
+}
+
 func TestDecideOthers(t *testing.T) {
 	out := Fold([]Entry{entry(ScopePartner, In, ViaPage, 1), entry(ScopeMarketing, Out, ViaPage, 2), entry(ScopeHold, Set, ViaMail, 3)})
 	tests := []struct {

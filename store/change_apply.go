@@ -82,6 +82,9 @@ func noes(to consent.Key, from, have consent.State, at time.Time) (acts []act) {
 			acts = append(acts, act{key: to, scope: one.scope, choice: consent.Set, received: said(one.from), source: movedSource})
 		}
 	}
+	if from.Pause > have.Pause && from.Paused(at) {
+		acts = append(acts, act{key: to, scope: consent.PauseScope(time.UnixMicro(from.Pause)), choice: consent.Set, received: at, source: movedSource})
+	}
 	return acts
 }
 

@@ -207,7 +207,7 @@ func (t *tx) verdict(c candidate, token int64) Verdict {
 	case !c.known:
 		return Verdict{Skipped: consent.Erased}
 	}
-	who := consent.Person{State: c.person, Holds: c.holds, Received: c.received}
+	who := consent.Person{At: t.now, State: c.person, Holds: c.holds, Received: c.received}
 	what := consent.Message{Class: consent.Class(c.class), Topic: c.topic, Service: c.service}
 	if reason := consent.Decide(who, what, t.s.limits); reason != "" {
 		return Verdict{Skipped: reason}

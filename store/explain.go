@@ -32,6 +32,7 @@ type ExplainState struct {
 	Dead          bool              `json:"dead"`
 	Erased        bool              `json:"erased"`
 	Suppressed    bool              `json:"suppressed"`
+	PausedUntil   *time.Time        `json:"paused_until,omitempty"` // by the person's wish; marketing waits till then
 }
 
 // ExplainLine is a row of the ledger.
@@ -41,6 +42,8 @@ type ExplainLine struct {
 	Choice string    `json:"choice"`
 	Via    string    `json:"via"`
 	Policy string    `json:"policy"`
+
+	Until *time.Time `json:"until,omitempty"` // of a pause
 }
 
 // ExplainSent is what became of one message.
@@ -75,7 +78,7 @@ func (s *Store) Explain(ctx context.Context, address string) (Explanation, error
 	if err != nil {
 		return e, err
 	}
-	e.State = StateInWords(state, topics)
+	e.State = StateInWords(state, topics, s.now())
 	if _, e.Known, err = s.PersonByKey(ctx, key); err != nil {
 		return e, err
 	}
@@ -96,10 +99,14 @@ func (s *Store) Explain(ctx context.Context, address string) (Explanation, error
 	return e, err
 }
 
-// StateInWords says what a state means for each topic.
-func StateInWords(s consent.State, topics []Named) ExplainState {
+// StateInWords says what a state means for each topic, at a moment.
+func StateInWords(s consent.State, topics []Named, now time.Time) ExplainState {
 	e := ExplainState{Marketing: word(s.Marketing), PartnerOffers: word(s.Partner), Sharing: word(s.Sharing), Topics: map[string]string{},
 		OnHold: s.Hold != 0, Restricted: s.Restricted != 0, Dead: s.Dead != 0, Erased: s.Erased != 0, Suppressed: s.Suppressed != 0}
+	if s.Paused(now) {
+		until := time.UnixMicro(s.Pause).UTC()
+		e.PausedUntil = &until
+	}
 	for _, topic := range topics {
 		mark := s.Consent(consent.Message{Class: consent.Newsletter, Topic: topic.Number})
 		if mark.Choice == "" && s.Marketing.Choice == consent.Out {
@@ -135,7 +142,11 @@ func (s *Store) explainLedger(ctx context.Context, key consent.Key, topics []Nam
 		if slug, isTopic := slugs[e.Scope]; isTopic {
 			scope = slug
 		}
-		lines = append(lines, ExplainLine{e.Received, scope, string(e.Choice), string(e.Via), e.PolicyID})
+		line := ExplainLine{At: e.Received, Scope: scope, Choice: string(e.Choice), Via: string(e.Via), Policy: e.PolicyID}
+		if until, pause := e.Scope.Pause(); pause {
+			line.Scope, line.Until = "pause", &until
+		}
+		lines = append(lines, line)
 	}
 	return lines, nil
 }

@@ -94,17 +94,17 @@ func (t *tx) reach(ctx context.Context, c Campaign, cursor, bound int64) (found 
 	}
 	for _, p := range people {
 		if audience.Match(lists.Traits(p)) {
-			found = append(found, reached{p.ID, p.Key.String(), sieve(c, p)})
+			found = append(found, reached{p.ID, p.Key.String(), sieve(c, p, t.now)})
 		}
 	}
 	return found, last, nil
 }
 
-func sieve(c Campaign, p Person) consent.Reason {
+func sieve(c Campaign, p Person, now time.Time) consent.Reason {
 	if !c.Class.Marketing() {
 		return "" // what depends on counts is only decided at the claim
 	}
-	return consent.Decide(consent.Person{State: p.State}, c.Message(), consent.Policy{})
+	return consent.Decide(consent.Person{At: now, State: p.State}, c.Message(), consent.Policy{})
 }
 
 // members reads the people that a campaign can reach at all: everybody, for an
@@ -208,7 +208,7 @@ func (s *Store) Estimate(ctx context.Context, c Campaign, each func(Person, cons
 }
 
 func (t *tx) decide(ctx context.Context, c Campaign, p Person) consent.Reason {
-	who := consent.Person{State: p.State, Holds: true}
+	who := consent.Person{At: t.now, State: p.State, Holds: true}
 	if c.Class == consent.Alert {
 		_ = t.QueryRowContext(ctx, alertsReceived, p.Key.String(), t.now.Add(-AlertWindow).UnixMicro(), c.ID).Scan(&who.Received)
 	}

@@ -130,8 +130,12 @@ func (j *journal) write(ctx context.Context, lines string) (size int64, name str
 	}
 }
 
-// keeps tells which entries the journal holds: every no, and every erasure.
+// keeps tells which entries the journal holds: every no, every pause, and every
+// erasure.
 func keeps(e consent.Entry) bool {
+	if _, pause := e.Scope.Pause(); pause {
+		return e.Choice == consent.Set
+	}
 	return e.Choice == consent.Out || e.Choice == consent.Set && (e.Scope == consent.ScopeErased || e.Scope == consent.ScopeSuppressed)
 }
 

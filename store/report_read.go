@@ -26,7 +26,7 @@ func (g *gathering) profile(ctx context.Context, r *Held) error {
 	if err != nil {
 		return err
 	}
-	r.State = StateInWords(state, g.topics)
+	r.State = StateInWords(state, g.topics, g.now)
 	if !g.stored {
 		return nil
 	}

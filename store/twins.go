@@ -102,6 +102,9 @@ func (a act) same(b act) bool { return a.key == b.key && a.scope == b.scope && a
 // stored by now under an address that somebody left is not erased with them.
 func carries(other *standing, a act) bool {
 	s := other.state
+	if until, pause := a.scope.Pause(); pause {
+		return s.Pause != 0 && a.choice == consent.Lift || a.choice == consent.Set && until.UnixMicro() > s.Pause
+	}
 	switch {
 	case a.choice == consent.Out:
 		_, out := stoppedAt(s, a.scope)

@@ -10,10 +10,12 @@ import (
 const slack = 10 * time.Second
 
 // heldAfter finds what was claimed long after its reader was restricted, or,
-// of marketing, put on hold. What was claimed at about the same time may have
-// been first.
+// of marketing, put on hold, or paused it for a time that was not over. What was
+// claimed at about the same time may have been first.
 const heldAfter = ` FROM ledger l JOIN delivery d ON d.address = l.address JOIN campaign c ON c.id = d.campaign
-	WHERE l.choice = 'set' AND (l.scope = 'restricted' OR (l.scope = 'on_hold' AND c.class IN ('newsletter', 'partner_offer')))
+	WHERE l.choice = 'set' AND (l.scope = 'restricted' OR (l.scope = 'on_hold' AND c.class IN ('newsletter', 'partner_offer'))
+		OR (c.class IN ('newsletter', 'partner_offer') AND d.claimed < CASE WHEN l.scope LIKE 'pause:%' THEN CAST(substr(l.scope, 7) AS BIGINT) * 1000000 ELSE 0 END
+			AND NOT EXISTS (SELECT 1 FROM ledger y WHERE y.address = l.address AND y.scope LIKE 'pause:%' AND y.seq > l.seq AND y.recorded < d.claimed)))
 	AND d.state IN ('accepted', 'uncertain') AND d.claimed > l.recorded + $1
 	AND NOT EXISTS (SELECT 1 FROM ledger y WHERE y.address = l.address AND y.scope = l.scope AND y.choice = 'lift' AND y.seq > l.seq AND y.recorded < d.claimed)`
 

@@ -89,7 +89,7 @@ func getPreferences(ctx context.Context, c *call, in *OfContact) (*preferencesOu
 		return nil, err
 	}
 	topics, err := c.Store.Topics(ctx)
-	e := store.StateInWords(p.State, topics)
+	e := store.StateInWords(p.State, topics, c.api.now())
 	return &preferencesOutput{PreferencesView{Marketing: e.Marketing, Topics: e.Topics, PartnerOffers: e.PartnerOffers, Sharing: e.Sharing,
 		OnHold: e.OnHold, Restricted: e.Restricted, Dead: e.Dead, Suppressed: e.Suppressed}}, err
 }

@@ -97,7 +97,7 @@ func (s *Server) copyReady(w http.ResponseWriter, r *http.Request, c store.Case,
 	link := links[len(links)-1]
 	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
 		return templates.CopyReadyPage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Reference: reference(c), At: s.o.Now(),
-			Until: link.Until, Way: s.prefix + "/r/" + s.o.Store.SealReport(link) + kept(r)})
+			Until: link.Until, Way: s.prefix + "/r/" + s.o.Store.SealReport(link) + onward(r)})
 	})
 }
 

@@ -41,11 +41,11 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, purposes ...consen
 
 // action is the path that a form on a page of this link posts to. It keeps the language that was chosen.
 func (s *Server) action(page string, r *http.Request, more ...string) string {
-	return s.prefix + "/" + page + "/" + strings.ToLower(r.PathValue("token")) + kept(r, more...)
+	return s.prefix + "/" + page + "/" + strings.ToLower(r.PathValue("token")) + onward(r, more...)
 }
 
-// kept is the query of a link onward, with what the page's own address says about its language.
-func kept(r *http.Request, more ...string) string {
+// onward is the query of a link onward, with what the page's own address says about its language.
+func onward(r *http.Request, more ...string) string {
 	var query []string
 	for _, field := range []string{templates.LanguageField, templates.SaidField} {
 		if tag := baseOf(r.URL.Query().Get(field)); slices.Contains(templates.Languages(), tag) {

@@ -44,7 +44,7 @@ func (w *Worker) optOutData(ctx context.Context, c store.Correspondence, p store
 	if err != nil {
 		return d, err
 	}
-	d.Stopped, d.Goes = stops(c.Scopes, topics), goesOn(p.State, topics)
+	d.Stopped, d.Goes = stops(c.Scopes, topics), goesOn(p.State, w.Now(), topics)
 	conflicts, err := w.Store.Conflicts(ctx, p.Key)
 	if err != nil {
 		return d, err
@@ -117,9 +117,9 @@ func stops(scopes []string, topics map[int]string) (s templates.Stops) {
 }
 
 // goesOn is what somebody still gets.
-func goesOn(s consent.State, topics map[int]string) (goes templates.Stops) {
+func goesOn(s consent.State, now time.Time, topics map[int]string) (goes templates.Stops) {
 	gets := func(m consent.Message) bool {
-		return consent.Decide(consent.Person{State: s}, m, consent.Policy{}) == ""
+		return consent.Decide(consent.Person{At: now, State: s}, m, consent.Policy{}) == ""
 	}
 	for _, number := range slices.Sorted(maps.Keys(topics)) {
 		if len(s.Topics) > 0 && gets(consent.Message{Class: consent.Newsletter, Topic: number}) {

@@ -153,4 +153,7 @@ func (a *app) sayState(s store.ExplainState) {
 			a.say("  %s", fmt.Sprintf("this address is %s", name))
 		}
 	}
+	if s.PausedUntil != nil {
+		a.say("  marketing is paused until %s", s.PausedUntil.Format(time.RFC3339))
+	}
 }

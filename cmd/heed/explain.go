@@ -38,7 +38,11 @@ func (a *app) sayExplanation(e store.Explanation) {
 	a.sayState(e.State)
 	a.say("What was decided:")
 	for _, l := range e.Ledger {
-		a.say("  %s  %-18s %-5s by %s  %s", l.At.Format(time.RFC3339), l.Scope, l.Choice, l.Via, l.Policy)
+		scope := l.Scope
+		if l.Until != nil {
+			scope += " until " + l.Until.Format(time.RFC3339)
+		}
+		a.say("  %s  %-18s %-5s by %s  %s", l.At.Format(time.RFC3339), scope, l.Choice, l.Via, l.Policy)
 	}
 	a.say("What was sent:")
 	for _, m := range e.Messages {
