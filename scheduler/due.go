@@ -102,14 +102,15 @@ func (s *Scheduler) finish(ctx context.Context) error {
 
 // findLost looks in Redis for jobs that were carried long ago and that nobody
 // has begun, and carries again what Redis has forgotten, archived or finished
-// without our knowing, or has given to nobody.
+// without our knowing, or has given to somebody who does not begin it.
 func (s *Scheduler) findLost(ctx context.Context) error {
 	jobs, err := s.Store.Carried(ctx, lostAfter)
 	if err != nil {
 		return err
 	}
+	taken := map[string]time.Time{}
 	for _, j := range jobs {
-		lost, err := s.lost(ctx, j)
+		lost, err := s.lost(ctx, j, taken)
 		if err != nil {
 			return nil // Redis is away; nothing can be said, and the next look comes soon
 		}
@@ -121,10 +122,11 @@ func (s *Scheduler) findLost(ctx context.Context) error {
 			return err
 		}
 	}
+	s.taken = taken
 	return nil
 }
 
-func (s *Scheduler) lost(ctx context.Context, j store.Job) (bool, error) {
+func (s *Scheduler) lost(ctx context.Context, j store.Job, taken map[string]time.Time) (bool, error) {
 	info, err := s.inspector.GetTaskInfo(j.Queue, j.TaskID())
 	switch {
 	case errors.Is(err, asynq.ErrQueueNotFound):
@@ -135,17 +137,27 @@ func (s *Scheduler) lost(ctx context.Context, j store.Job) (bool, error) {
 		return true, nil
 	case err != nil:
 		return false, err
+	case info.State == asynq.TaskStateActive:
+		return s.unbegun(j, taken), nil
 	}
-	switch info.State {
-	case asynq.TaskStateArchived, asynq.TaskStateCompleted:
-		return true, nil
-	case asynq.TaskStateActive:
-		// Whoever takes a task begins its job at once. Where the answer to the
-		// taking was lost, by a stop or on the way, nobody knows of it, and asynq
-		// gives it on after a minute or two.
-		return s.Now().Sub(j.Since) > store.Silence, nil
+	return info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted, nil
+}
+
+// unbegunAfter is how long a task may be with somebody who has not begun its job,
+// which a worker does at once. Whoever was stopped, was killed or lost its line to
+// Redis in the middle of taking a task has it and does not know; asynq would hand it
+// on after a minute and more.
+const unbegunAfter = 3 * time.Second
+
+// unbegun tells whether a task has been with somebody for too long. taken gathers
+// since when.
+func (s *Scheduler) unbegun(j store.Job, taken map[string]time.Time) bool {
+	since, known := s.taken[j.TaskID()]
+	if !known {
+		since = s.Now()
 	}
-	return false, nil
+	taken[j.TaskID()] = since
+	return s.Now().Sub(since) >= unbegunAfter
 }
 
 // queueFigures tells the lengths of the queues when metrics are asked for.

@@ -38,7 +38,8 @@ type Scheduler struct {
 	client    *asynq.Client
 	inspector *asynq.Inspector
 	began     time.Time
-	rest      map[int64]time.Time // until when a fan-out that is far ahead rests; of fanLoop
+	rest      map[int64]time.Time  // until when a fan-out that is far ahead rests; of fanLoop
+	taken     map[string]time.Time // since when tasks are with somebody who has not begun them; of sweepLoop
 }
 
 // Queues lists the queues in the order in which they are served.

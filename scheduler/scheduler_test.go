@@ -2,8 +2,11 @@ package scheduler_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,5 +172,72 @@ func TestTakesBackWhatADeadWorkerHeld(t *testing.T) {
 	d.eventually("the job to be carried again", func() bool { return d.pending("newsletter") == 1 })
 	if _, old, _ := d.store.Begin(ctx, 1, 0, "w1"); old {
 		t.Error("the dead worker's generation still counts")
+	}
+}
+
+// deaf loses the answer to the first task that a worker takes, as happens to one
+// that is stopped at that moment, or whose line to Redis breaks.
+type deaf struct {
+	redis.Hook
+	lost atomic.Int64
+}
+
+func (d *deaf) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (d *deaf) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (d *deaf) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		takes := len(cmd.Args()) > 3 && strings.HasSuffix(fmt.Sprint(cmd.Args()[3]), ":pending")
+		if err != nil || !takes || !d.lost.CompareAndSwap(0, 1) {
+			return err
+		}
+		err = errors.New("i/o timeout")
+		cmd.SetErr(err)
+		return err
+	}
+}
+
+// TestATaskThatNobodyBeginsIsCarriedAgain: Redis has given a task to a worker that
+// never heard of it. Its job is carried again within seconds, and is begun.
+func TestATaskThatNobodyBeginsIsCarriedAgain(t *testing.T) {
+	d := newDesk(t)
+	ctx := context.Background()
+	id := d.campaign(50)
+	client := redis.NewClient(&redis.Options{Addr: d.mini.Addr()})
+	t.Cleanup(func() { client.Close() })
+	hook := &deaf{}
+	client.AddHook(hook)
+	worker := asynq.NewServerFromRedisClient(client, asynq.Config{Concurrency: 2, Queues: map[string]int{"newsletter": 1}, TaskCheckInterval: 10 * time.Millisecond,
+		LogLevel: asynq.FatalLevel})
+	begun := make(chan store.Job, 1)
+	d.do(worker.Start(asynq.HandlerFunc(func(_ context.Context, task *asynq.Task) error {
+		var job int64
+		var generation int
+		if _, err := fmt.Sscanf(string(task.Payload()), "%d.%d", &job, &generation); err != nil {
+			return err
+		}
+		j, mine, err := d.store.Begin(ctx, job, generation, d.alive)
+		if err == nil && mine {
+			begun <- j
+		}
+		return err
+	})))
+	t.Cleanup(worker.Shutdown)
+	d.do(d.store.Start(ctx, id))
+	var j store.Job
+	d.eventually("the job to be begun", func() bool {
+		select {
+		case j = <-begun:
+			return true
+		default:
+			return false
+		}
+	})
+	if hook.lost.Load() != 1 || j.Generation != 1 {
+		t.Errorf("%d tasks were lost, and generation %d was begun, want 1 and 1", hook.lost.Load(), j.Generation)
 	}
 }

@@ -14,6 +14,10 @@ import (
 // lost.
 const Silence = 5 * time.Second
 
+// What was noted by a worker's clock is never held against another one's: machines
+// need not agree on the time. Whoever judges remembers what it saw, and for how
+// long, by its own clock.
+
 // Register makes a worker known, and keeps it alive when it is called again
 // and again. capacity is how many batches it works on at once.
 func (s *Store) Register(ctx context.Context, worker, role string, capacity int) error {
@@ -34,14 +38,23 @@ func (s *Store) Unregister(ctx context.Context, worker string) error {
 
 // Capacity sums what the living workers of a queue can do at once.
 func (s *Store) Capacity(ctx context.Context, role string) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT COALESCE(sum(capacity), 0) FROM worker WHERE role = $1 AND beat > $2`,
-		role, s.now().Add(-Silence).UnixMicro()).Scan(&n)
+	all, err := s.pulses(ctx)
+	for _, one := range all {
+		if one.role == role && one.silent < Silence {
+			n += one.capacity
+		}
+	}
 	return n, err
 }
 
 // Workers counts the living of a role.
 func (s *Store) Workers(ctx context.Context, role string) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM worker WHERE role = $1 AND beat > $2`, role, s.now().Add(-Silence).UnixMicro()).Scan(&n)
+	all, err := s.pulses(ctx)
+	for _, one := range all {
+		if one.role == role && one.silent < Silence {
+			n++
+		}
+	}
 	return n, err
 }
 
@@ -61,56 +74,72 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	if err != nil {
 		return Swept{}, err
 	}
-	orphans := 0
-	if err := s.read.QueryRowContext(ctx, orphanCount, s.now().Add(-claimLife).UnixMicro(), s.now().Add(-endLife).UnixMicro()).Scan(&orphans); err != nil {
+	lost, err := s.lostClaims(ctx)
+	if err != nil {
+		return Swept{}, err
+	}
+	jobs := 0
+	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM job WHERE `+orphanJobs).Scan(&jobs); err != nil {
 		return Swept{}, fmt.Errorf("looking for orphans: %w", err)
 	}
-	if len(dead) == 0 && orphans == 0 {
+	if len(dead)+len(lost)+jobs == 0 {
 		return Swept{}, nil
 	}
-	swept := Swept{Workers: dead}
-	err = s.inTx(ctx, "sweeping up after dead workers", func(t *tx) error {
-		for _, worker := range dead {
-			if _, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1`, worker); err != nil {
+	var swept Swept
+	err = s.inTx(ctx, "sweeping up after dead workers", func(t *tx) (err error) {
+		if swept = (Swept{}); len(dead) > 0 {
+			if swept.Workers, err = t.bury(ctx, dead); err != nil {
 				return err
 			}
 		}
-		return t.sweepOrphans(ctx, &swept)
+		return t.sweepOrphans(ctx, lost, &swept)
 	})
 	return swept, err
 }
 
-// claimLife is longer than any relay is waited for. A claim that is older was
-// forgotten by its worker, though it lives: the answer to a commit was lost.
-const claimLife = 15 * time.Minute
-
-// endLife is how long the end of a claimed message may still be written by a
-// worker that was taken for dead, where its clock is up to three seconds behind.
-const endLife = Patience + 3*time.Second
-
-const (
-	orphanJobs   = `state = 'running' AND worker NOT IN (SELECT id FROM worker)`
-	orphanClaims = `(at < $1 OR at < $2 AND worker NOT IN (SELECT id FROM worker))` // before that its end may still be written
-	orphanCount  = `SELECT (SELECT count(*) FROM job WHERE ` + orphanJobs + `) + (SELECT count(*) FROM claim WHERE ` + orphanClaims + `)`
-)
-
-// sweepOrphans takes the claims away first and marks exactly those: a worker
-// that was only asleep may make a new one at any moment.
-func (t *tx) sweepOrphans(ctx context.Context, swept *Swept) error {
-	found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE `+orphanClaims+` RETURNING campaign, address, token, at`, t.now.Add(-claimLife).UnixMicro(), t.now.Add(-endLife).UnixMicro())
-	if err != nil {
-		return fmt.Errorf("taking back claims: %w", err)
-	}
-	claims, err := gather(found, scanClaim)
-	if err != nil {
-		return fmt.Errorf("taking back claims: %w", err)
-	}
-	for part := range slices.Chunk(claims, 200) {
-		if err := t.markUncertain(ctx, part); err != nil {
-			return fmt.Errorf("marking the uncertain: %w", err)
+// bury strikes off workers that have not come to life since it was looked.
+func (t *tx) bury(ctx context.Context, dead []pulse) (buried []string, err error) {
+	for _, one := range dead {
+		n, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1 AND beat = $2`, one.worker, one.beat)
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			buried = append(buried, one.worker)
 		}
 	}
-	swept.Uncertain = len(claims)
+	return buried, nil
+}
+
+const (
+	noWorker   = `worker NOT IN (SELECT id FROM worker)`
+	orphanJobs = `state = 'running' AND ` + noWorker
+)
+
+// sweepOrphans takes lost claims away first and marks exactly those: a worker
+// that was only asleep may make a new one at any moment.
+func (t *tx) sweepOrphans(ctx context.Context, lost []int64, swept *Swept) error {
+	for tokens := range slices.Chunk(lost, 200) {
+		args := []any{t.now.Add(-claimLife).UnixMicro()}
+		for _, token := range tokens {
+			args = append(args, token)
+		}
+		found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE (at < $1 OR `+noWorker+`) AND token IN (`+list(len(tokens), 2)+`) RETURNING campaign, address, token, at`, args...)
+		if err != nil {
+			return fmt.Errorf("taking back claims: %w", err)
+		}
+		claims, err := gather(found, scanClaim)
+		if err != nil {
+			return fmt.Errorf("taking back claims: %w", err)
+		}
+		if len(claims) == 0 {
+			continue
+		}
+		if err := t.markUncertain(ctx, claims); err != nil {
+			return fmt.Errorf("marking the uncertain: %w", err)
+		}
+		swept.Uncertain += len(claims)
+	}
 	if _, err := t.exec(ctx, retryAlerts.text, retryAlerts.args...); err != nil {
 		return err
 	}
@@ -143,24 +172,14 @@ func (t *tx) markUncertain(ctx context.Context, claims []openClaim) error {
 
 // deadWorkers lists those that are silent for too long or whose process is
 // known to be gone.
-func (s *Store) deadWorkers(ctx context.Context) (dead []string, err error) {
-	found, err := s.read.QueryContext(ctx, `SELECT id, place, beat FROM worker`)
-	if err != nil {
-		return nil, fmt.Errorf("reading heartbeats: %w", err)
-	}
-	defer found.Close()
-	limit := s.now().Add(-Silence).UnixMicro()
-	for found.Next() {
-		var id, where string
-		var beat int64
-		if err := found.Scan(&id, &where, &beat); err != nil {
-			return nil, err
-		}
-		if beat < limit || gone(where) {
-			dead = append(dead, id)
+func (s *Store) deadWorkers(ctx context.Context) (dead []pulse, err error) {
+	all, err := s.pulses(ctx)
+	for _, one := range all {
+		if one.silent >= Silence || gone(one.where) {
+			dead = append(dead, one)
 		}
 	}
-	return dead, found.Err()
+	return dead, err
 }
 
 // own is the place of this process, which never changes.

@@ -17,8 +17,7 @@ type Job struct {
 	Subject    int64 // of any other: the correspondence, the case, the alarm
 	Attempts   int
 	Due        time.Time
-	Pace       string    // the limit that it was parked for; empty: none
-	Since      time.Time // when it came into the state that it is in
+	Pace       string // the limit that it was parked for; empty: none
 }
 
 // TaskID names a generation of a job to asynq, so that a finished or archived
@@ -56,74 +55,13 @@ func jobRows(n int) string {
 	return text
 }
 
-const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due, pace, changed`
+const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due, pace`
 
 func scanJob(row scanner) (j Job, err error) {
-	var due, since int64
-	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due, &j.Pace, &since)
-	j.Due, j.Since = time.UnixMicro(due).UTC(), time.UnixMicro(since).UTC()
+	var due int64
+	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due, &j.Pace)
+	j.Due = time.UnixMicro(due).UTC()
 	return j, err
-}
-
-// Carry takes jobs of a queue that are ready and due, so that at most window of
-// them are on their way or at work. Whoever calls enqueues them afterwards; if
-// that fails, or Redis forgets them, Recarry finds them.
-func (s *Store) Carry(ctx context.Context, queue string, window int) ([]Job, error) {
-	now := s.now().UnixMicro()
-	var ready, moving int
-	err := s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'ready' AND queue = $1 AND due <= $2 LIMIT 1) x),
-		(SELECT count(*) FROM job WHERE state IN ('carried', 'running') AND queue = $1)`, queue, now).Scan(&ready, &moving)
-	if err != nil {
-		return nil, fmt.Errorf("looking for jobs: %w", err)
-	}
-	if ready == 0 || moving >= window {
-		return nil, nil
-	}
-	var jobs []Job
-	err = s.inTx(ctx, "taking jobs to be carried", func(t *tx) error {
-		// The subquery is a statement's own choice of rows: two schedulers may
-		// pick the same, the second then finds them no longer ready.
-		found, err := t.QueryContext(ctx, `UPDATE job SET state = 'carried', changed = $1 WHERE state = 'ready' AND id IN (
-			SELECT j.id FROM job j LEFT JOIN campaign c ON c.id = j.campaign
-			WHERE j.state = 'ready' AND j.queue = $2 AND j.due <= $1 AND COALESCE(c.state, '') <> 'paused'`+s.beforeReplay()+`
-			ORDER BY j.due, j.id LIMIT $3) RETURNING `+jobColumns, t.now.UnixMicro(), queue, window-moving)
-		if err != nil {
-			return err
-		}
-		jobs, err = gather(found, scanJob)
-		return err
-	})
-	return jobs, err
-}
-
-// CarryAlarms takes the alarms that are due for whoever tells them without a
-// queue.
-func (s *Store) CarryAlarms(ctx context.Context) ([]Job, error) {
-	const due = `kind = 'alarm' AND queue = 'alert' AND state = 'ready' AND due <= $1`
-	var n int
-	now := s.now().UnixMicro()
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM job WHERE `+due, now).Scan(&n); err != nil || n == 0 {
-		return nil, err
-	}
-	var jobs []Job
-	err := s.inTx(ctx, "taking alarms", func(t *tx) error {
-		found, err := t.QueryContext(ctx, `UPDATE job SET state = 'carried', changed = $1 WHERE `+due+` RETURNING `+jobColumns, now)
-		if err != nil {
-			return err
-		}
-		jobs, err = gather(found, scanJob)
-		return err
-	})
-	return jobs, err
-}
-
-// beforeReplay lets only alarms out while the journal could not be read since
-// the start: the database may be an older copy.
-func (s *Store) beforeReplay() string {
-	if s.journal == nil || !s.journal.unread.Load() {
-		return ""
-	}
-	return ` AND kind = 'alarm'`
 }
 
 // Carried lists jobs that were handed over more than age ago and that nobody

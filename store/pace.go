@@ -33,14 +33,19 @@ func (s *Store) Park(ctx context.Context, j Job, parts []Parked) error {
 	})
 }
 
-// Rest puts a job down that waits for the same limit as before. That it was begun
-// is no try: what counts tries is there to find letters that no relay takes.
-func (s *Store) Rest(ctx context.Context, j Job, due time.Time) error {
-	return s.inTx(ctx, "resting a job", func(t *tx) error {
-		_, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, due = $3, attempts = 0, worker = '', changed = $4
-			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, due.UnixMicro(), t.now.UnixMicro())
+// Rest puts a job down of which all that is left waits for one limit; an empty one
+// is none. That it was begun is no try: what counts tries is there to find letters
+// that no relay takes.
+func (s *Store) Rest(ctx context.Context, j Job, limit string, due time.Time) error {
+	err := s.inTx(ctx, "resting a job", func(t *tx) error {
+		_, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, pace = $3, due = $4, attempts = 0, worker = '', changed = $5
+			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, limit, due.UnixMicro(), t.now.UnixMicro())
 		return err
 	})
+	if !due.After(s.now()) {
+		s.pokeAll()
+	}
+	return err
 }
 
 func (t *tx) park(ctx context.Context, j Job, part Parked) error {
@@ -75,23 +80,43 @@ func (s *Store) ParkedLimits(ctx context.Context) ([]string, error) {
 
 // Release makes jobs due that wait for a limit, the oldest of each campaign
 // first, so that about target of them are carried or at work at a time. Several
-// workers that release at once do not add up.
-func (s *Store) Release(ctx context.Context, limit string, target int) (released int, err error) {
-	campaigns, err := s.parkedCampaigns(ctx, limit)
+// workers that release at once do not add up. It tells whose jobs wait.
+func (s *Store) Release(ctx context.Context, limit string, target int) (campaigns []int64, err error) {
+	campaigns, err = s.parkedCampaigns(ctx, limit)
 	if err != nil || len(campaigns) == 0 {
-		return 0, err
+		return nil, err
 	}
-	each := max(1, target/len(campaigns))
+	released, each := 0, max(1, target/len(campaigns))
 	for _, campaign := range campaigns {
 		n, err := s.release(ctx, limit, campaign, each)
 		if released += n; err != nil {
-			return released, err
+			return nil, err
 		}
 	}
 	if released > 0 {
 		s.pokeAll()
 	}
-	return released, nil
+	return campaigns, nil
+}
+
+// Released lists the campaigns whose jobs were let out, by limit, and have not ended
+// since.
+func (s *Store) Released(ctx context.Context) (map[string][]int64, error) {
+	found, err := s.read.QueryContext(ctx, `SELECT DISTINCT pace, campaign FROM job WHERE state IN ('carried', 'running') AND pace <> '' AND campaign IS NOT NULL`)
+	if err != nil {
+		return nil, fmt.Errorf("looking whose jobs use up a limit: %w", err)
+	}
+	defer found.Close()
+	all := map[string][]int64{}
+	for found.Next() {
+		var limit string
+		var campaign int64
+		if err := found.Scan(&limit, &campaign); err != nil {
+			return nil, err
+		}
+		all[limit] = append(all[limit], campaign)
+	}
+	return all, found.Err()
 }
 
 // parkedCampaigns lists who waits; a campaign that is paused keeps its place.

@@ -39,11 +39,15 @@ type PaceView struct {
 	Batches int       // that wait for it
 }
 
+// alive is how old a heartbeat may be for somebody who looks but once. Schedulers
+// strike off the dead within seconds; this leaves room for clocks that differ.
+const alive = time.Minute
+
 // Pace lists limits and relays, the worst state where workers differ, and what
 // waits for each.
 func (s *Store) Pace(ctx context.Context) ([]PaceView, error) {
 	found, err := s.read.QueryContext(ctx, `SELECT n.name, max(n.state), min(n.rate), max(n.ceiling), min(n.cut), count(*), max(n.at)
-		FROM pace_note n JOIN worker w ON w.id = n.worker AND w.beat > $1 GROUP BY n.name ORDER BY n.name`, s.now().Add(-Silence).UnixMicro())
+		FROM pace_note n JOIN worker w ON w.id = n.worker AND w.beat > $1 GROUP BY n.name ORDER BY n.name`, s.now().Add(-alive).UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("reading the pace: %w", err)
 	}

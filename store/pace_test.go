@@ -51,7 +51,7 @@ func TestParkedJobsWaitAndAreReleased(t *testing.T) {
 		if letters, err := s.Batch(ctx, next); err != nil || len(letters) != 6 || next.Pace != "group:google" {
 			t.Errorf("released %+v with %d letters, %v", next, len(letters), err)
 		}
-		must(t, s.Rest(ctx, next, time.Now().Add(time.Hour)))
+		must(t, s.Rest(ctx, next, next.Pace, time.Now().Add(time.Hour)))
 		must(t, s.EndJob(ctx, next, time.Time{})) // it is nobody's any more
 		if _, err = s.Release(ctx, "group:google", 1); err != nil {
 			t.Error(err)

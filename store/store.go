@@ -42,6 +42,9 @@ type Options struct {
 	Law         consent.Law      // by which the clocks of cases run
 	Retention   Periods          // how long what is kept of people stays
 	Now         func() time.Time // nil: time.Now
+	// Clock goes on at one pace whatever is done to the wall clock; it says for how
+	// long this process has looked. nil: that of the process.
+	Clock func() time.Duration
 	// Connect opens SQLite's file, nil: with SQLite's own driver. A simulation
 	// stands between the store and each of its statements.
 	Connect func(dsn string) (*sql.DB, error)
@@ -70,6 +73,9 @@ type Store struct {
 	retention    Periods
 	now          func() time.Time
 
+	turns lineTurns // of campaigns in the queues
+	watch watch     // over workers and claims
+
 	pokeMu    sync.Mutex
 	poke      chan struct{}
 	file      string // of SQLite
@@ -87,6 +93,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.watch.clock = o.Clock; s.watch.clock == nil {
+		began := time.Now().Add(-time.Second)
+		s.watch.clock = func() time.Duration { return time.Since(began) }
 	}
 	if d.sqlite() {
 		s.file = strings.TrimPrefix(o.URL, "sqlite:")

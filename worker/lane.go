@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
+	"time"
 
 	"heed/mailer"
+	"heed/store"
 )
 
 // lane is the right to use one connection, with what a batch needs to make its
@@ -17,7 +20,8 @@ type lane struct {
 	relay *relay // of the batch; nil: none is chosen
 	bound bool   // to that relay, whose limits the batch has passed
 	conn  *mailer.Conn
-	rooms []*room // in which no message is being made
+	rooms []*room   // in which no message is being made
+	since time.Time // the batch has it
 }
 
 // madeAhead is how many messages of a lane are made before it is their turn: one
@@ -30,6 +34,75 @@ func newLane(w *Worker, queue string) *lane {
 		l.rooms = append(l.rooms, &room{})
 	}
 	return l
+}
+
+// lane waits for a lane of the batch's queue.
+func (w *Worker) lane(b batch) *lane {
+	var l *lane
+	select {
+	case l = <-w.lanes[b.j.Queue]:
+	default:
+		w.crowd.count(b, 1)
+		l = <-w.lanes[b.j.Queue]
+		w.crowd.count(b, -1)
+	}
+	l.since = w.Now()
+	return l
+}
+
+// laneTime is how long a batch keeps a lane for which another campaign waits: a
+// relay that takes a message a second does not make one campaign wait for a whole
+// batch of another.
+const laneTime = 2 * time.Second
+
+// givesWay tells whether a batch makes room now.
+func (w *Worker) givesWay(b batch) bool {
+	*b.gave = w.Now().Sub(b.lane.since) > laneTime && w.crowd.others(b)
+	return *b.gave
+}
+
+// crowd is who waits for a lane.
+type crowd struct {
+	mu   sync.Mutex
+	all  map[string]map[int64]int // batches by queue and campaign
+	kept map[string][]int64       // campaigns for whose batches there is no room in the queue
+}
+
+// look asks for whom there is no room.
+func (c *crowd) look(ctx context.Context, s *store.Store) error {
+	kept := map[string][]int64{}
+	for queue := range rooms {
+		var err error
+		if kept[queue], err = s.KeptOut(ctx, queue); err != nil {
+			return err
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = kept
+	return nil
+}
+
+func (c *crowd) count(b batch, by int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	line := c.all[b.j.Queue]
+	if line == nil {
+		line = map[int64]int{}
+		c.all[b.j.Queue] = line
+	}
+	if line[b.c.ID] += by; line[b.c.ID] == 0 {
+		delete(line, b.c.ID)
+	}
+}
+
+// others tells whether somebody of another campaign waits.
+func (c *crowd) others(b batch) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	line := c.all[b.j.Queue]
+	return len(line) > 1 || len(line) == 1 && line[b.c.ID] == 0 ||
+		slices.ContainsFunc(c.kept[b.j.Queue], func(campaign int64) bool { return campaign != b.c.ID })
 }
 
 // enter takes a room, of which there must be one.

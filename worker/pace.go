@@ -3,7 +3,9 @@ package worker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"heed/mailer"
@@ -23,8 +25,9 @@ type pace struct {
 	days    *days
 	leases  *leases
 	quiet   still
-	rooms   map[string]chan struct{} // for batches that wait for a turn, by queue; they hold no lane
-	nudge   chan struct{}            // a batch that was released has ended
+	rooms   map[string]chan struct{}           // for batches that wait for a turn, by queue; they hold no lane
+	nudge   chan struct{}                      // a batch that was released has ended
+	lines   atomic.Pointer[map[string][]int64] // campaigns that wait for a limit, or use it up in turn
 
 	heardAt time.Time        // of what was cleared; only run uses it, like noted
 	noted   []store.PaceNote // last
@@ -169,7 +172,11 @@ const releaseTime = 250 * time.Millisecond
 // release lets as many batches out of the store as a limit keeps busy.
 func (p *pace) release(ctx context.Context) error {
 	names, err := p.w.Store.ParkedLimits(ctx)
-	if err != nil || len(names) == 0 {
+	if err != nil || len(names) == 0 && p.lines.Load() == nil {
+		return err
+	}
+	lines, err := p.w.Store.Released(ctx)
+	if err != nil {
 		return err
 	}
 	lanes, err := p.w.Store.Capacity(ctx, "worker")
@@ -180,11 +187,35 @@ func (p *pace) release(ctx context.Context) error {
 		if p.quiet.now(name, p.w.Now()) {
 			continue
 		}
-		if _, err := p.w.Store.Release(ctx, name, p.busy(name, lanes)); err != nil {
+		campaigns, err := p.w.Store.Release(ctx, name, p.busy(name, lanes))
+		if err != nil {
 			return err
 		}
+		lines[name] = append(lines[name], campaigns...)
+	}
+	if p.lines.Store(&lines); len(lines) == 0 {
+		p.lines.Store(nil)
 	}
 	return nil
+}
+
+// line names the limit for which messages of another campaign wait already. A batch
+// that comes from the fan-out then takes no turn before them: of those that wait
+// each campaign is let out in turn.
+func (p *pace) line(b batch, r *relay, group string) (limit string) {
+	lines := p.lines.Load()
+	if lines == nil || b.j.Pace != "" {
+		return ""
+	}
+	for _, name := range []string{forAll, relayOf + r.Name, groupOf + group} {
+		if b.j.Queue == "alert" {
+			name = alertsBy + name
+		}
+		if slices.ContainsFunc((*lines)[name], func(campaign int64) bool { return campaign != b.c.ID }) {
+			return name
+		}
+	}
+	return ""
 }
 
 // busy is how many batches at once use up a limit.

@@ -31,7 +31,8 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	rest, err := w.inTurn(ctx, batch{c: c, j: j, lists: lists}, letters)
+	b := batch{c: c, j: j, lists: lists, gave: new(bool)}
+	rest, err := w.inTurn(ctx, b, letters)
 	if err != nil {
 		w.Log.Error("pace_failed", "step", "turns", "error", err)
 		rest = backOff(j.Attempts)
@@ -39,7 +40,7 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 	if j.Pace != "" {
 		defer w.pace.again()
 	}
-	return w.endBatch(ctx, j, rest)
+	return w.endBatch(ctx, b, rest)
 }
 
 // batch is what all letters of a job share.
@@ -49,12 +50,13 @@ type batch struct {
 	j     store.Job
 	lists store.Lists
 	used  map[string]int // what was handed over, by group; nil where nobody wants to know
+	gave  *bool          // it made room for another campaign's
 }
 
 // round sends letters by one lane, over the relay that was chosen for them; nil:
 // any. whole tells that nothing cut it short.
 func (w *Worker) round(ctx context.Context, b batch, r *relay, letters []store.Letter) (rest time.Duration, whole bool) {
-	b.lane = <-w.lanes[b.j.Queue]
+	b.lane = w.lane(b)
 	b.lane.relay, b.lane.bound = r, r != nil
 	defer func() {
 		b.lane.leave()
@@ -76,7 +78,8 @@ func (w *Worker) lists(ctx context.Context, c *content, letters []store.Letter) 
 	return w.Store.Lists(ctx, people)
 }
 
-func (w *Worker) endBatch(ctx context.Context, j store.Job, rest time.Duration) error {
+func (w *Worker) endBatch(ctx context.Context, b batch, rest time.Duration) error {
+	j := b.j
 	if err := w.desk.Flush(ctx); err != nil {
 		return err
 	}
@@ -86,6 +89,9 @@ func (w *Worker) endBatch(ctx context.Context, j store.Job, rest time.Duration) 
 	}
 	if left == 0 {
 		return w.Store.EndJob(ctx, j, time.Time{})
+	}
+	if *b.gave && rest == 0 {
+		return w.Store.Rest(ctx, j, j.Pace, w.Now())
 	}
 	if rest == 0 && !w.stopped() {
 		rest = backOff(j.Attempts) // another lane waits for the answer to one of them

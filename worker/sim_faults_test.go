@@ -78,12 +78,12 @@ func (w *world) freeze(p *process) {
 	p.frozen = time.Now().Add(d + w.relay.latency())
 }
 
-// jump sets a wall clock wrong, by less than makes a living worker look dead:
-// the sweep holds the time of a beat, which is the worker's, against its own.
+// jump sets a wall clock wrong, by a moment or by far more than a worker may be
+// silent.
 func (w *world) jump() {
 	all := append(slices.Clone(w.crew), w.office)
 	p := all[w.rand.IntN(len(all))]
-	p.ahead = []time.Duration{0, time.Second, -time.Second}[w.rand.IntN(3)]
+	p.ahead = []time.Duration{0, time.Second, -time.Second, 20 * time.Second, -20 * time.Second}[w.rand.IntN(5)]
 	w.Jumped = true
 	w.gate.note("the clock of %s is %v ahead", p.name, p.ahead)
 }

@@ -27,7 +27,7 @@ type process struct {
 	dead     bool
 	frozen   time.Time     // it does nothing before
 	back     time.Time     // when another takes its place, once it is dead
-	ahead    time.Duration // of its wall clock
+	ahead    time.Duration // of its wall clock; what it looks for is judged by a clock that nobody sets
 	sqlite   *storetest.Stepped
 	store    *store.Store
 	worker   *Worker
@@ -137,7 +137,7 @@ func (w *world) begin(name string, works bool) *process {
 		return w.sqlStep(ctx, p, s)
 	}}
 	var err error
-	if p.store, err = store.Open(ctx, w.place.At(store.Options{Policy: simPolicy, Limits: simLimits, Now: p.now, Connect: p.sqlite.Connect})); err != nil {
+	if p.store, err = store.Open(ctx, w.place.At(store.Options{Policy: simPolicy, Limits: simLimits, Now: p.now, Clock: func() time.Duration { return time.Since(w.began) }, Connect: p.sqlite.Connect})); err != nil {
 		w.t.Fatal(err)
 	}
 	if works {

@@ -28,6 +28,9 @@ func (p *pace) tend(ctx context.Context, elapsed time.Duration) {
 	if err == nil {
 		err = p.note(ctx)
 	}
+	if err == nil {
+		err = p.w.crowd.look(ctx, p.w.Store)
+	}
 	if err != nil && ctx.Err() == nil {
 		p.w.Log.Error("pace_failed", "step", "tend", "error", err)
 	}

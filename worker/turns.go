@@ -18,11 +18,16 @@ const longest = 3 * time.Second
 // has released it, such as after its limit was taken out of the configuration.
 const parkTime = time.Hour
 
+// spell is how long a batch waits for one turn after the other before it makes room
+// for the next one that waits.
+const spell = 4 * time.Second
+
 // turns is a batch on its way through the limits. What may go now goes; what
 // may not is moved out of its way.
 type turns struct {
-	p *pace
-	b batch
+	p     *pace
+	b     batch
+	began time.Time
 }
 
 // share is what goes to one group.
@@ -40,7 +45,7 @@ func (w *Worker) inTurn(ctx context.Context, b batch, letters []store.Letter) (r
 		rest, _ = w.round(ctx, b, nil, letters)
 		return rest, nil
 	}
-	t := &turns{p: w.pace, b: b}
+	t := &turns{p: w.pace, b: b, began: w.Now()}
 	for len(letters) > 0 && !w.stopped() {
 		r, shares, err := t.next(ctx, letters)
 		if err != nil || shares == nil { // no relay can be used
@@ -134,6 +139,10 @@ func (p *pace) grant(ctx context.Context, b batch, r *relay, shares []share) err
 	asks := make([]ask, len(shares))
 	for i := range shares {
 		one := &shares[i]
+		if by := p.line(b, r, one.group); by != "" {
+			one.grant = grant{by: by, wait: leaseWait}
+			continue
+		}
 		n, err := p.today(ctx, b, r, one)
 		if err != nil {
 			return err
@@ -234,7 +243,7 @@ func (t *turns) pause(ctx context.Context, held []share) bool {
 	for _, one := range held {
 		wait = min(wait, one.grant.wait)
 	}
-	if t.b.j.Pace == "" || wait > longest {
+	if t.b.j.Pace == "" || wait > longest || t.p.w.Now().Sub(t.began) > spell {
 		return false
 	}
 	select {
@@ -261,7 +270,7 @@ func (t *turns) going(ctx context.Context) (bool, error) {
 }
 
 // park moves what is held into jobs that wait in the store, one for each limit.
-// A batch that waits for the same limit as before just rests.
+// A batch that waits for one limit as a whole just rests.
 func (t *turns) park(ctx context.Context, held []share) error {
 	var parts []store.Parked
 	for _, one := range held {
@@ -273,8 +282,8 @@ func (t *turns) park(ctx context.Context, held []share) error {
 			parts[i].Asks = append(parts[i].Asks, letter.Ask)
 		}
 	}
-	if len(parts) == 1 && parts[0].Limit == t.b.j.Pace {
-		return errors.Join(t.p.w.desk.Flush(ctx), t.p.w.Store.Rest(ctx, t.b.j, parts[0].Due))
+	if len(parts) == 1 {
+		return errors.Join(t.p.w.desk.Flush(ctx), t.p.w.Store.Rest(ctx, t.b.j, parts[0].Limit, parts[0].Due))
 	}
 	return t.p.w.Store.Park(ctx, t.b.j, parts)
 }

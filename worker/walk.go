@@ -42,6 +42,9 @@ func (w *Worker) walk(ctx context.Context, b batch, letters []store.Letter) (res
 		if r.broken || len(r.coming) == 0 {
 			return 0, !r.broken
 		}
+		if w.givesWay(b) {
+			return 0, false
+		}
 		switch r.step(ctx) {
 		case goOn:
 		case stopBatch:

@@ -69,6 +69,7 @@ type Worker struct {
 	contents contents
 	figures  *figures
 	lanes    map[string]chan *lane
+	crowd    crowd
 	stopping chan struct{} // closed when no new message may begin
 	hard     context.Context
 }
@@ -87,7 +88,7 @@ func New(o Options) (*Worker, error) {
 	if o.Sender.From == "" || o.Sender.Domain == "" {
 		return nil, errors.New("a worker needs [sender] from and domain in the configuration")
 	}
-	w := &Worker{Options: o, id: rand.Text(), stopping: make(chan struct{}), lanes: map[string]chan *lane{}}
+	w := &Worker{Options: o, id: rand.Text(), stopping: make(chan struct{}), lanes: map[string]chan *lane{}, crowd: crowd{all: map[string]map[int64]int{}}}
 	if len(o.Relays) == 0 {
 		w.Relays = []Relay{{Relay: o.Relay}}
 	}

@@ -36,6 +36,8 @@ type bench struct {
 	sink  *mailertest.Sink
 	redis redis.UniversalClient
 	tasks *asynq.Client
+
+	window int // batches of a queue that are carried at once
 }
 
 func newBench(t *testing.T, options mailertest.Options) *bench {
@@ -47,7 +49,7 @@ func newBench(t *testing.T, options mailertest.Options) *bench {
 	t.Cleanup(func() { sink.Close() })
 	client := redis.NewClient(&redis.Options{Addr: mini.Addr()})
 	t.Cleanup(func() { client.Close() })
-	return &bench{t: t, store: storetest.Open(t), sink: sink, redis: client, tasks: asynq.NewClientFromRedisClient(client)}
+	return &bench{t: t, store: storetest.Open(t), sink: sink, redis: client, tasks: asynq.NewClientFromRedisClient(client), window: 20}
 }
 
 // onRedis uses another Redis.
@@ -139,7 +141,7 @@ func (b *bench) carry(ctx context.Context) {
 	}
 	var jobs []store.Job
 	for _, queue := range []string{"newsletter", "privacy", "alert"} {
-		some, err := b.store.Carry(ctx, queue, 20)
+		some, err := b.store.Carry(ctx, queue, b.window)
 		if err != nil {
 			b.t.Fatal(err)
 		}
