@@ -22,7 +22,7 @@ func Decide(p Person, m Message, policy Policy) Reason {
 	case PartnerOffer:
 		return decideMarketing(p, s.Partner)
 	case Alert:
-		return decideAlert(p, policy)
+		return decideAlert(p, m, policy)
 	case Registration, Legal, Correspondence:
 		return ""
 	}
@@ -45,11 +45,11 @@ func decideMarketing(p Person, mark Mark) Reason {
 	return ""
 }
 
-func decideAlert(p Person, policy Policy) Reason {
+func decideAlert(p Person, m Message, policy Policy) Reason {
 	switch {
 	case !p.Holds:
 		return NoConsent
-	case policy.AlertCap > 0 && p.Received >= policy.AlertCap:
+	case !m.Approved && policy.AlertCap > 0 && p.Received >= policy.AlertCap:
 		return Capped
 	}
 	return ""
@@ -74,6 +74,12 @@ func (s State) Consent(m Message) Mark {
 		return s.Partner
 	}
 	return s.topic(m.Topic)
+}
+
+// Shares tells whether a partner may be given this person's data: only on their
+// own yes, and not while anything stands against it.
+func (s State) Shares() bool {
+	return s.Sharing.Choice == In && s.Hold == 0 && s.Restricted == 0 && s.Dead == 0 && s.Erased == 0 && s.Suppressed == 0
 }
 
 // OneClickScope is what a click in a newsletter of this topic stops: the

@@ -26,6 +26,8 @@ const (
 	PurposeReport  Purpose = 6 // a copy of what is held; Scope is the end of the number of its link
 	PurposeMove    Purpose = 7 // one half of a change of address, whose number ends in Scope
 
+	PurposeUnused Purpose = 20 // say that a service is not used any more; Scope is its number
+
 	PurposeLetter Purpose = 16 // marks a letter of ours, so that we know it when it comes back; it does nothing
 )
 

@@ -26,6 +26,9 @@ type Message struct {
 	Class   Class
 	Topic   int // of a newsletter, the number that the store gave the topic; 0 none
 	Service int // of an alert
+	// Approved is that a second person let an alert out to those who had as many
+	// as Policy allows.
+	Approved bool
 }
 
 // Person is what Decide needs to know of the one who would get it.

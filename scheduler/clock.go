@@ -30,7 +30,7 @@ func (s *Scheduler) clockLoop(ctx context.Context) {
 // clocks does what is due. One part that fails keeps no other from its work.
 func (s *Scheduler) clocks(ctx context.Context) error {
 	_, err := s.Store.RepeatAlarms(ctx)
-	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), s.watchInboxes(ctx), s.watchReports(ctx), s.watchPaused(ctx), err, s.retain(ctx))
+	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), s.watchInboxes(ctx), s.watchReports(ctx), s.watchPaused(ctx), s.watchOutside(ctx), err, s.retain(ctx))
 }
 
 // retain takes away what was kept long enough, once a day.
@@ -104,4 +104,19 @@ func (s *Scheduler) watchReports(ctx context.Context) error {
 		keys = append(keys, "reports")
 	}
 	return s.Store.MatchAlarms(ctx, store.AlarmForeign, keys)
+}
+
+// watchOutside has alarms for what waits for a second person, for partners and
+// for the product.
+func (s *Scheduler) watchOutside(ctx context.Context) error {
+	var failed error
+	for kind, look := range map[string]func(context.Context) ([]string, error){store.AlarmAlertHeld: s.Store.HeldKeys,
+		store.AlarmPartner: s.Store.SilentPartners, store.AlarmFeed: s.Store.LateFeeds, store.AlarmService: s.Store.UncheckedServices} {
+		keys, err := look(ctx)
+		if err == nil {
+			err = s.Store.MatchAlarms(ctx, kind, keys)
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
 }

@@ -27,13 +27,18 @@ const (
 	AlarmForeign     = "foreign_reports"   // somebody else seems to write in our name
 	AlarmPaused      = "campaign_paused"   // a campaign paused itself
 	AlarmInbox       = "inbox_silent"      // no process reads a mailbox
+	AlarmAlertHeld   = "alert_held"        // an alert waits for a second person
+	AlarmPartner     = "partner_silent"    // a partner has not said that it stopped using somebody's data
+	AlarmFeed        = "feed_late"         // the file of a partner still holds somebody who withdrew
+	AlarmService     = "service_unchecked" // somebody said that they use a service no more, and nobody has looked
 	AlarmTest        = "test"
 )
 
 // AlarmKinds lists the kinds.
 func AlarmKinds() []string {
 	return []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter,
-		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmForeign, AlarmPaused, AlarmInbox, AlarmTest}
+		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmForeign, AlarmPaused, AlarmInbox,
+		AlarmAlertHeld, AlarmPartner, AlarmFeed, AlarmService, AlarmTest}
 }
 
 // Alarm is something that the operator must know at once. Key says which thing

@@ -27,11 +27,14 @@ type Campaign struct {
 	Note                                        string // why it failed or was paused
 	Pruned                                      bool   // only the sums of its deliveries are kept
 	Held                                        string // its state when a restore put it on hold; empty: it is not
+	SentBy                                      string // who sent an alert or wrote a notice
+	OverCap                                     string // what was decided about those whom the cap holds back: approved, refused; empty: nothing yet
+	Notice                                      string // kind of a notice: legal or sale; empty: it is none
 }
 
 // Message is what Decide needs of the campaign.
 func (c Campaign) Message() consent.Message {
-	return consent.Message{Class: c.Class, Topic: c.Topic, Service: c.Service}
+	return consent.Message{Class: c.Class, Topic: c.Topic, Service: c.Service, Approved: c.OverCap == overApproved}
 }
 
 // ErrNotFound means that there is no such campaign, case or person.
@@ -56,9 +59,9 @@ func (s *Store) AddCampaign(ctx context.Context, c Campaign) (id int64, fresh bo
 		if id, err = t.take(ctx, "campaign", 1); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `INSERT INTO campaign (id, name, class, topic, service, state, source, audience, only_to, alert_key, rate, created, scheduled, start_by)
-			VALUES ($1, $2, $3, $4, $5, 'draft', $6, $7, $8, $9, $10, $11, $12, $13)`, id, c.Name, string(c.Class), number(c.Topic), number(c.Service),
-			c.Source, c.Audience, c.OnlyTo, text(c.AlertKey), c.Rate, t.now.UnixMicro(), micro(c.Scheduled), micro(c.StartBy))
+		_, err = t.exec(ctx, `INSERT INTO campaign (id, name, class, topic, service, state, source, audience, only_to, alert_key, rate, created, scheduled, start_by, sent_by, notice)
+			VALUES ($1, $2, $3, $4, $5, 'draft', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, id, c.Name, string(c.Class), number(c.Topic), number(c.Service),
+			c.Source, c.Audience, c.OnlyTo, text(c.AlertKey), c.Rate, t.now.UnixMicro(), micro(c.Scheduled), micro(c.StartBy), c.SentBy, c.Notice)
 		return err
 	})
 	return id, fresh, err
@@ -79,12 +82,12 @@ func text(s string) any {
 }
 
 const campaignColumns = `id, name, class, COALESCE(topic, 0), COALESCE(service, 0), state, source, audience, only_to,
-	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note, held, pruned = 1`
+	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note, held, pruned = 1, sent_by, over_cap, notice`
 
 func scanCampaign(row scanner) (c Campaign, err error) {
 	var created, scheduled, startBy, started, ended sql.NullInt64
 	err = row.Scan(&c.ID, &c.Name, &c.Class, &c.Topic, &c.Service, &c.State, &c.Source, &c.Audience, &c.OnlyTo,
-		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note, &c.Held, &c.Pruned)
+		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note, &c.Held, &c.Pruned, &c.SentBy, &c.OverCap, &c.Notice)
 	c.Created, c.Scheduled, c.StartBy = fromMicro(created), fromMicro(scheduled), fromMicro(startBy)
 	c.Started, c.Ended = fromMicro(started), fromMicro(ended)
 	return c, err
@@ -118,14 +121,14 @@ func (s *Store) Campaigns(ctx context.Context, states ...string) ([]Campaign, er
 // Schedule sets when a draft begins, and until when at the latest.
 func (s *Store) Schedule(ctx context.Context, id int64, at, startBy time.Time) error {
 	return s.step(ctx, id, "scheduling", `UPDATE campaign SET state = 'scheduled', scheduled = $2, start_by = COALESCE($3, start_by)
-		WHERE id = $1 AND state IN ('draft', 'scheduled')`, at.UnixMicro(), micro(startBy))
+		WHERE id = $1 AND state IN ('draft', 'scheduled') AND `+approvedByTwo, at.UnixMicro(), micro(startBy))
 }
 
 // Start begins a campaign at once. Its audience is everybody stored by now.
 func (s *Store) Start(ctx context.Context, id int64) error {
 	err := s.step(ctx, id, "starting", `UPDATE campaign SET state = 'sending', started = $2,
 		bound = COALESCE((SELECT value FROM counter WHERE name = 'person'), 0)
-		WHERE id = $1 AND state IN ('draft', 'scheduled') AND held = ''`, s.now().UnixMicro())
+		WHERE id = $1 AND state IN ('draft', 'scheduled') AND held = '' AND `+approvedByTwo, s.now().UnixMicro())
 	s.pokeAll()
 	return err
 }
@@ -144,7 +147,7 @@ func (s *Store) StartDue(ctx context.Context) error {
 		}
 		_, err := t.exec(ctx, `UPDATE campaign SET state = 'sending', started = $1,
 			bound = COALESCE((SELECT value FROM counter WHERE name = 'person'), 0)
-			WHERE state = 'scheduled' AND scheduled <= $1 AND held = ''`, now)
+			WHERE state = 'scheduled' AND scheduled <= $1 AND held = '' AND `+approvedByTwo, now)
 		return err
 	})
 }
@@ -212,11 +215,15 @@ func (s *Store) step(ctx context.Context, id int64, what, query string, args ...
 			return err
 		}
 		var state, held string
-		if err := t.QueryRowContext(ctx, `SELECT state, held FROM campaign WHERE id = $1`, id).Scan(&state, &held); err != nil {
+		var approved bool
+		if err := t.QueryRowContext(ctx, `SELECT state, held, `+approvedByTwo+` FROM campaign WHERE id = $1`, id).Scan(&state, &held, &approved); err != nil {
 			return ErrNotFound
 		}
 		if held != "" {
 			return ErrHeld
+		}
+		if !approved && (state == "draft" || state == "scheduled") {
+			return errApproval
 		}
 		return fmt.Errorf("it is %s: %w", state, ErrState)
 	})

@@ -14,8 +14,10 @@ import (
 
 // Plan is what an erasure needs to know beyond the database.
 type Plan struct {
-	Systems []System // that are told, and have to answer
-	Backups []Backup // the longest cycle says when the last copy is gone
+	Systems  []System // that are told, and have to answer
+	Partners []System // who are given the data of those who agreed
+	Products []System // who know which services somebody uses
+	Backups  []Backup // the longest cycle says when the last copy is gone
 }
 
 // System is another program, of ours or of a partner, that may hold the person.

@@ -173,8 +173,10 @@ func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached) err
 }
 
 // queue is the asynq queue that carries a campaign's batches.
+// queue is that of the newsletters for whatever goes to everybody: an alert must
+// not wait behind a notice to all.
 func (c Campaign) queue() string {
-	if c.Class.Marketing() {
+	if c.Class.Marketing() || c.Class == consent.Legal {
 		return "newsletter"
 	}
 	return "alert"
@@ -267,7 +269,7 @@ func (s *Store) Unfanned(ctx context.Context, urgent bool) ([]Unfanned, error) {
 		which = `NOT IN`
 	}
 	found, err := s.read.QueryContext(ctx, `SELECT c.id, (SELECT count(*) FROM (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state = 'ready' LIMIT $1) x)
-		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 AND c.class `+which+` ('newsletter', 'partner_offer') ORDER BY c.id`, ahead)
+		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 AND c.class `+which+` ('newsletter', 'partner_offer', 'legal') ORDER BY c.id`, ahead)
 	if err != nil {
 		return nil, fmt.Errorf("looking for audiences to write: %w", err)
 	}

@@ -27,6 +27,10 @@ func pieces() []piece {
 		{name: "letters", what: "letters from us", holds: []string{"correspondence sealed"}, erase: eraseLetters},
 		{name: "mails", what: "texts of mails to us", holds: []string{"mail_text sealed"}, erase: eraseMailTexts},
 		{name: "cases", what: "what cases say of the person", holds: []string{"privacy_case email outcome", "case_event sealed"}, erase: eraseCases},
+		{name: "told", what: "what partners and the product are told of the person", holds: []string{"outside_notice sealed"},
+			erase: byPerson(`DELETE FROM outside_notice WHERE address = $1 AND created <= $2`)},
+		{name: "shared", what: "which partners have the person's data", erase: byPerson(`DELETE FROM shared WHERE address = $1 AND since <= $2`)},
+		{name: "checks", what: "questions whether the person uses a service", erase: byPerson(`DELETE FROM service_check WHERE address = $1 AND asked <= $2`)},
 		{name: "external_ids", what: "external ids", holds: []string{"external_id id"}, erase: byPerson(`DELETE FROM external_id WHERE person IN (SELECT id FROM person WHERE address = $1 AND created <= $2)`)},
 		{name: "services", what: "services held", erase: byPerson(`DELETE FROM holding WHERE person IN (SELECT id FROM person WHERE address = $1 AND created <= $2)`)},
 		{name: "person", what: "address, name, company, language, time zone and attributes",
@@ -63,6 +67,7 @@ var coded = []string{
 	"address_link old new", "mail_optout seq inbound address", "case_subject caseno address",
 	"journal_owed line", "system_notice id caseno",
 	"api_key prefix digest", "api_answer name print sealed", "hook_event subject external", "provider_event digest",
+	"staff_act address hash", "service_check address", "outside_notice id address about holder", "shared address",
 }
 
 // impersonal are the columns that hold nothing of a person: settings, states,
@@ -72,7 +77,7 @@ var impersonal = []string{
 	"person created updated shape", "shape id fields", "delivery_sum campaign state reason people returned", "holding service",
 	"ledger seq scope choice received recorded via source policy policy_hash authenticated", "chain one seq",
 	"barrier opened acked in_flight",
-	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held pruned",
+	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held pruned sent_by over_cap notice",
 	"delivery state reason job token attempts code status claimed end_at returned changed", "claim token worker at", "retry due",
 	"job id queue kind state generation due campaign subject worker attempts note changed pace", "worker id place role capacity started beat",
 	"warm_up name day step used", "pace_note worker name state rate ceiling cut at", "pace_clear name at",
@@ -86,6 +91,9 @@ var impersonal = []string{
 	"address_change id state created until old_clicked new_clicked ended", "address_link at", "mail_optout recorded proven undo_until undone batch forged",
 	"api_key id name scopes test created expires used revoked", "api_answer api_key at", "webhook id state tries failing rest stopped",
 	"hook_event id kind at body", "hook_message id webhook event state tries code changed", "provider_event at",
+	"staff_act id at kind staff second about said", "disclosure id document authority asked_by approved_by created",
+	"service_check id service state asked ended", "outside_notice kind party name state created asked tries ended", "shared partner since",
+	"feed partner version built since built_at people",
 	"journal_owed seq since", "system_notice system name state asked tries law until ended",
 }
 

@@ -115,6 +115,9 @@ func (t *tx) record(ctx context.Context, held map[consent.Key]*standing, acts []
 	if err != nil {
 		return 0, err
 	}
+	if err := t.sharingTurns(ctx, held, acts); err != nil {
+		return 0, err
+	}
 	var seq int64
 	var head string
 	if err := t.QueryRowContext(ctx, `SELECT seq, hash FROM chain WHERE one = 1`+t.s.d.forUpdate).Scan(&seq, &head); err != nil {

@@ -197,6 +197,17 @@ func (s *Store) PersonByKey(ctx context.Context, key consent.Key) (p Person, ok 
 	return p, err == nil, err
 }
 
+// PersonAt is PersonByKey for a key as it is stored. Where nobody is stored the
+// person is empty.
+func (s *Store) PersonAt(ctx context.Context, address string) (Person, error) {
+	key, err := consent.ParseKey(address)
+	if err != nil {
+		return Person{}, err
+	}
+	p, _, err := s.PersonByKey(ctx, key)
+	return p, err
+}
+
 // State gives what an address key decided, also of somebody never stored.
 func (s *Store) State(ctx context.Context, key consent.Key) (consent.State, error) {
 	var text string

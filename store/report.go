@@ -27,6 +27,8 @@ type Held struct {
 	Cases      []ReportCase     `json:"cases"`
 	Addresses  []ReportMove     `json:"changes_of_address"`
 	Copies     []ReportCopyLink `json:"links_to_copies"`
+	Given      []ReportGiven    `json:"given_to_others"`
+	Notices    map[string]any   `json:"words_of_open_notices"` // by the number of a notice in given_to_others
 }
 
 // ReportPerson is the profile.
@@ -253,7 +255,7 @@ func (g *gathering) report(ctx context.Context) (Held, error) {
 	for _, k := range g.keys {
 		r.AddressKey = append(r.AddressKey, k.(string))
 	}
-	for _, read := range []func(context.Context, *Held) error{g.profile, g.choices, g.messages, g.mails, g.letters, g.cases, g.moves, g.copies} {
+	for _, read := range []func(context.Context, *Held) error{g.profile, g.choices, g.messages, g.mails, g.letters, g.cases, g.moves, g.copies, g.given} {
 		if err := read(ctx, &r); err != nil {
 			return r, err
 		}

@@ -248,6 +248,7 @@ var holdsNobody = map[string]string{
 	"journal_owed":  "lines of the ledger by address key, which the copy shows from the ledger",
 	"proof":         "hashes of signed words",
 	"delivery_sum":  "counts of a campaign",
+	"feed":          "files of partners",
 	"shape":         "names of details that some people have",
 	"warm_up":       "counts of a relay or a provider", "pace_note": "limits of relays and providers", "pace_clear": "names of limits",
 	"counter": "numbers of things", "topic": "names of topics", "service": "names of services", "chain": "the head of the ledger",
@@ -340,6 +341,11 @@ func seedEverywhere(t *testing.T, s *dated, db *sql.DB, key consent.Key) map[str
 		`INSERT INTO case_subject (caseno, address) VALUES (1, '` + key.String() + `')`,
 		`INSERT INTO mail_optout (seq, inbound, address, recorded, proven, undo_until, undone, batch, forged)
 			SELECT max(seq), 1, '` + key.String() + `', 1, 0, 4386441600000000, 4417977600000000, 31415, 4449513600000000 FROM ledger`,
+		`INSERT INTO staff_act (id, at, kind, staff, about, address, said, hash) VALUES (1, 1, 'disclosed', 'x', 1, '` + key.String() + `', 'canary docket', '')`,
+		`INSERT INTO disclosure (id, document, authority, asked_by, approved_by, created) VALUES (1, 'd', 'canary court', 'a', 'b', 1)`,
+		`INSERT INTO service_check (id, address, service, state, asked, ended) VALUES (1, '` + key.String() + `', 1, 'kept', 4512672000000000, 4544208000000000)`,
+		`INSERT INTO outside_notice (id, kind, party, name, address, holder, sealed, state, created) SELECT 77, 'sharing', 'p', 'canary partner', '` + key.String() + `', holder, sealed, 'due', 1 FROM correspondence WHERE kind = 'confirm'`,
+		`INSERT INTO shared (address, partner, since) VALUES ('` + key.String() + `', 'canary-shared', 1)`,
 		`INSERT INTO barrier (seq, opened, acked, in_flight) SELECT max(seq), 1, 4070908800000000, 7 FROM ledger`,
 	} {
 		if _, err := db.ExecContext(ctx, query); err != nil {
@@ -355,6 +361,8 @@ func seedEverywhere(t *testing.T, s *dated, db *sql.DB, key consent.Key) map[str
 		"mail_text": {"Canary words of the mail"}, "case_event": {`"kind":"confirmed"`}, "report_link": {`"links_to_copies":[{`},
 		"address_change": {`"state":"dropped"`, `"detail":{"in_reply_to":`}, "address_link": {keyOf(t, s.Store, "ann.old@example.com").String()},
 		"case_subject": {`"reference":"H-1"`}, "mail_optout": {`"undo_until":"2109-01-01`, `"taken_back":"2110-01-01`, `"batch":31415`, `"found_forged":"2111-01-01`},
+		"staff_act": {"canary docket"}, "disclosure": {"canary court"}, "service_check": {"2113-01-01", "2114-01-01"},
+		"outside_notice": {"canary partner", `"words_of_open_notices":{"N-77":{`}, "shared": {"canary-shared"},
 	}
 }
 

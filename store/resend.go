@@ -15,6 +15,8 @@ type Resent string
 const (
 	ResendMissing   Resent = "missing"
 	ResendUncertain Resent = "uncertain"
+
+	resendHeld Resent = "held" // who had as many alerts as the cap allows, see ApproveAlert
 )
 
 // resendChunk bounds a transaction.
@@ -66,18 +68,21 @@ func (t *tx) resend(ctx context.Context, id int64, who Resent) (int64, error) {
 
 // retryNow gives each of them a place among the retries that are due.
 func (t *tx) retryNow(ctx context.Context, id int64, who Resent) (int64, error) {
-	which := `d.state = 'uncertain'`
-	if who == ResendMissing {
-		which = `(d.state = 'deferred' OR (d.state = 'skipped' AND d.reason = 'expired'))`
+	which, skipped := `d.state = 'uncertain'`, ""
+	switch who {
+	case ResendMissing:
+		which, skipped = `(d.state = 'deferred' OR (d.state = 'skipped' AND d.reason = 'expired'))`, "expired"
+	case resendHeld:
+		which, skipped = `d.state = 'skipped' AND d.reason = 'capped'`, "capped"
 	}
 	n, err := t.exec(ctx, `INSERT INTO retry (campaign, address, due) SELECT d.campaign, d.address, CAST($2 AS BIGINT) FROM delivery d
 		LEFT JOIN retry r ON r.campaign = d.campaign AND r.address = d.address
 		WHERE d.campaign = $1 AND `+which+` AND (r.due IS NULL OR r.due > $2) ORDER BY d.address LIMIT $3
 		ON CONFLICT (campaign, address) DO UPDATE SET due = excluded.due`, id, t.now.UnixMicro(), resendChunk)
-	if err != nil || who != ResendMissing {
+	if err != nil || skipped == "" {
 		return n, err
 	}
 	_, err = t.exec(ctx, `UPDATE delivery SET state = 'deferred', reason = '', changed = $2 WHERE campaign = $1 AND state = 'skipped'
-		AND reason = 'expired' AND address IN (SELECT address FROM retry WHERE campaign = $1)`, id, t.now.UnixMicro())
+		AND reason = $3 AND address IN (SELECT address FROM retry WHERE campaign = $1)`, id, t.now.UnixMicro(), skipped)
 	return n, err
 }

@@ -22,7 +22,7 @@ func (s *Store) Verify(ctx context.Context) (map[string]Invariant, error) {
 	report := map[string]Invariant{}
 	checks := map[string]func(*tx, context.Context, *Invariant) error{
 		"I1": (*tx).verifyStopped, "I2": (*tx).verifyOnce, "I3": (*tx).verifyOutcomes, "I4": (*tx).verifyMails,
-		"I5": (*tx).verifyChain, "I6": (*tx).verifyFold, "I7": (*tx).verifyEvidence, "I8": (*tx).verifyErased,
+		"I5": (*tx).verifyChains, "I6": (*tx).verifyFold, "I7": (*tx).verifyEvidence, "I8": (*tx).verifyErased,
 		"I9": (*tx).verifyJournal, "I10": (*tx).verifyCarried, "I11": (*tx).verifyAlerts, "I12": (*tx).verifyReplies,
 	}
 	err := s.inSnapshot(ctx, func(t *tx) error {

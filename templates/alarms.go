@@ -37,6 +37,14 @@ var alarmWords = map[string]AlarmWords{
 		"see the reason with `heed campaign status ID`; look at SPF, DKIM, reputation and content, then `heed campaign resume ID` or `heed campaign cancel ID`"},
 	"inbox_silent": {"no process has looked into a mailbox for five minutes; requests in it wait, and their time runs",
 		"start `heed inbox`, or `heed serve`, which holds it; if it runs, its log says what keeps it"},
+	"alert_held": {"some people have not got an alert, because they had as many as the cap allows; it waits for a second person",
+		"look at it with `heed alert show ID`; somebody other than who sent it decides with `heed alert approve ID --reason TEXT` or `heed alert refuse ID --reason TEXT`"},
+	"partner_silent": {"a partner was told three days ago that somebody shares their data no more, and has not said that it was heard",
+		"see which with `heed sharing status`, ask them, and write their answer down with `heed sharing acknowledge NUMBER`"},
+	"feed_late": {"the file with the data for a partner has held somebody for more than a minute who withdrew",
+		"see with `heed sharing status` since when, and in the log (`feed_failed`) why; take the file away until it is built again"},
+	"service_unchecked": {"somebody said three days ago that they use a service no more, and nobody has looked; alerts go on",
+		"`heed service checks` lists them; answer with `heed service check NUMBER --ended` or `--kept`"},
 	"test": {"somebody tries whether alarms arrive", "nothing: it arrived"},
 }
 

@@ -26,6 +26,7 @@ type Campaign struct {
 	Topic     string // topic id; required for newsletters
 	Service   string // service id; alerts only
 	Class     consent.Class
+	Notice    string    // of a notice, its kind: legal or sale
 	Audience  string    // "all" or an expression for consent.ParseAudience
 	From      string    // an address, with or without a name; empty means the configured sender
 	Schedule  time.Time // when to start; zero means by hand
@@ -57,6 +58,28 @@ func ParseAlert(src []byte) (Campaign, error) {
 		c.Class = consent.Alert
 		c.Audience = "all"
 	})
+}
+
+// ParseNotice reads the file of a notice that everybody gets who can be written to, whatever they opted out of: one that
+// the law asks for (kind: legal), or that the business or a part of it changes hands (kind: sale).
+func ParseNotice(src []byte) (Campaign, error) {
+	return parseFile(src, noticeKeys(), func(c *Campaign) {
+		c.Class = consent.Legal
+		if c.Audience == "" {
+			c.Audience = "all"
+		}
+	})
+}
+
+// ParseAs reads a file as what it was stored as.
+func ParseAs(class consent.Class, src []byte) (Campaign, error) {
+	switch class {
+	case consent.Alert:
+		return ParseAlert(src)
+	case consent.Legal:
+		return ParseNotice(src)
+	}
+	return ParseCampaign(src)
 }
 
 func parseFile(src []byte, keys []string, defaults func(*Campaign)) (Campaign, error) {
@@ -119,6 +142,10 @@ func (c Campaign) validateKind() error {
 			return errors.New("an alert needs a service: it goes to the people who use that service")
 		}
 	case consent.PartnerOffer:
+	case consent.Legal:
+		if err := c.validateNotice(); err != nil {
+			return err
+		}
 	default:
 		return unknownClass(c.Class)
 	}
@@ -127,6 +154,23 @@ func (c Campaign) validateKind() error {
 	}
 	return nil
 }
+
+// validateNotice wants a notice of a sale to reach everybody: whoever is left out would not know who has their data.
+func (c Campaign) validateNotice() error {
+	switch {
+	case c.Notice != NoticeLegal && c.Notice != NoticeSale:
+		return fmt.Errorf("kind: %q is unknown: use legal or sale%s", c.Notice, didYouMean(c.Notice, []string{NoticeLegal, NoticeSale}))
+	case c.Notice == NoticeSale && c.Audience != "all":
+		return errors.New("audience: a notice of a sale goes to all, so leave the audience out")
+	}
+	return nil
+}
+
+// The kinds of notices.
+const (
+	NoticeLegal = "legal"
+	NoticeSale  = "sale"
+)
 
 func (c Campaign) validateNumbers() error {
 	if c.Rate < 0 || c.Rate > 1e6 {

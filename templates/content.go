@@ -54,7 +54,7 @@ func Compile(c Campaign, layout LayoutData) (*Content, error) {
 }
 
 func compile(c Campaign, layout LayoutData, liquid bool) (*Content, error) {
-	if err := errors.Join(layout.validate(c.Class), c.validate()); err != nil {
+	if err := errors.Join(layout.validate(c.Class), c.validate(), c.unsubscribes()); err != nil {
 		return nil, err
 	}
 	if c.Language != "" {
@@ -75,7 +75,10 @@ func compile(c Campaign, layout LayoutData, liquid bool) (*Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := frame{class: c.Class, layout: layout, words: wordsFor(layout.Language), subject: subject, preheader: preheader}
+	f := frame{class: c.Class, notice: c.Notice, layout: layout, words: wordsFor(layout.Language), subject: subject, preheader: preheader}
+	if err := doc.advertises(c); err != nil {
+		return nil, err
+	}
 	html, text := f.html(doc.html(start(layout.language()))), f.text(doc.text())
 	if err := errors.Join(doc.errs...); err != nil {
 		return nil, err

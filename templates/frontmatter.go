@@ -26,6 +26,7 @@ type matter struct {
 	Topic     string  `yaml:"topic"`
 	Service   string  `yaml:"service"`
 	Class     string  `yaml:"class"`
+	Kind      string  `yaml:"kind"`
 	Audience  string  `yaml:"audience"`
 	From      string  `yaml:"from"`
 	Schedule  string  `yaml:"schedule"`
@@ -41,6 +42,10 @@ func campaignKeys() []string {
 
 func alertKeys() []string {
 	return []string{"name", "subject", "preheader", "service", "from", "time_zone", "language"}
+}
+
+func noticeKeys() []string {
+	return []string{"name", "subject", "preheader", "kind", "audience", "from", "time_zone", "language"}
 }
 
 // splitFrontMatter parts a file into the YAML, the Markdown and the line on which the Markdown begins.
@@ -145,7 +150,7 @@ func (m matter) campaign() (Campaign, error) {
 	}
 	c := Campaign{Name: strings.TrimSpace(m.Name), Subject: strings.TrimSpace(m.Subject), Preheader: strings.TrimSpace(m.Preheader),
 		Topic: m.Topic, Service: m.Service, Class: consent.Class(m.Class), Audience: strings.TrimSpace(m.Audience),
-		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate, Language: strings.TrimSpace(m.Language)}
+		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate, Language: strings.TrimSpace(m.Language), Notice: m.Kind}
 	if c.TimeZone == "" {
 		c.TimeZone = "UTC"
 	}

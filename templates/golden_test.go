@@ -40,6 +40,7 @@ func links() Links {
 	return Links{
 		Unsubscribe: "https://news.harbour.example/u/abc234",
 		Preferences: "https://news.harbour.example/p/abc234",
+		Unused:      "https://news.harbour.example/n/abc234",
 		Reason:      Reason{Topic: "Product news", Source: "website form", At: time.Date(2026, 5, 3, 14, 3, 0, 0, time.UTC)},
 	}
 }

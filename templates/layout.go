@@ -80,6 +80,7 @@ func fillLayout(out *part, file string, insert func(name string)) {
 // frame is what the layout needs to surround a rendered body.
 type frame struct {
 	class              consent.Class
+	notice             string // kind of a notice
 	layout             LayoutData
 	words              *words
 	subject, preheader part
@@ -119,8 +120,11 @@ func (f frame) text(body part) part {
 }
 
 func (f frame) footerFile() string {
-	if f.class == consent.Alert {
+	switch f.class {
+	case consent.Alert:
 		return "footer_alert"
+	case consent.Legal:
+		return "footer_notice"
 	}
 	return "footer_marketing"
 }
@@ -138,6 +142,10 @@ func (f frame) footer(out *part, file string, asHTML bool) {
 			out.own(unsubscribeURL, link)
 		case "preferences_url":
 			out.own(preferencesURL, link)
+		case "unused_url":
+			out.own(unusedURL, link)
+		case "unused":
+			out.write(escaped(fill(f.words.Sharing.Unused, "service", clean(f.layout.ServiceName))))
 		case "unsubscribe":
 			out.write(escaped(f.words.Footer.Unsubscribe))
 		case "preferences":
@@ -149,19 +157,24 @@ func (f frame) footer(out *part, file string, asHTML bool) {
 }
 
 func (f frame) preferencesWord() string {
-	if f.class == consent.Alert {
-		return f.words.Footer.AlertChoices
+	if f.class.Marketing() {
+		return f.words.Footer.Preferences
 	}
-	return f.words.Footer.Preferences
+	return f.words.Footer.AlertChoices
 }
 
-// reason writes why the person gets this: for alerts it is the same for all, otherwise a field.
+// reason writes why the person gets this: for alerts and notices it is the same for all, otherwise a field.
 func (f frame) reason(out *part, escaped func(string) string, where place) {
-	if f.class != consent.Alert {
+	switch {
+	case f.class == consent.Alert:
+		out.write(escaped(fill(f.words.Footer.AlertReason, "service", clean(f.layout.ServiceName))))
+	case f.notice == NoticeSale:
+		out.write(escaped(f.words.Sharing.SaleReason))
+	case f.class == consent.Legal:
+		out.write(escaped(f.words.Sharing.LegalReason))
+	default:
 		out.own(reasonLine, where)
-		return
 	}
-	out.write(escaped(fill(f.words.Footer.AlertReason, "service", clean(f.layout.ServiceName))))
 }
 
 // reasonText says where a consent comes from, as far as it is known.

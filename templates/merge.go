@@ -26,6 +26,7 @@ const (
 	unsubscribeURL
 	preferencesURL
 	reasonLine
+	unusedURL
 )
 
 type filterCall struct {

@@ -26,6 +26,7 @@ type Person struct {
 type Links struct {
 	Unsubscribe string
 	Preferences string
+	Unused      string // of an alert: where to say that one uses the service no more
 	Reason      Reason
 }
 

@@ -83,6 +83,8 @@ func (c *Content) value(t *token, p Person, l Links) string {
 		return l.Unsubscribe
 	case preferencesURL:
 		return l.Preferences
+	case unusedURL:
+		return l.Unused
 	case reasonLine:
 		return reasonText(c.words, c.class, l.Reason)
 	}
@@ -181,7 +183,7 @@ func (g *program) execute(c *Content, p Person, l Links) (out string, err error)
 	}()
 	names := bindings(p)
 	names["heed_literal"] = g.literals
-	names["heed_own"] = []string{"", l.Unsubscribe, l.Preferences, reasonText(c.words, c.class, l.Reason)}
+	names["heed_own"] = []string{"", l.Unsubscribe, l.Preferences, reasonText(c.words, c.class, l.Reason), l.Unused}
 	out, err = g.template.RenderString(names)
 	if err != nil {
 		return "", renderError(err)

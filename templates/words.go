@@ -16,15 +16,16 @@ var langFiles embed.FS
 // words are all words of one language. Each field is a key of lang/*.yaml, by its tag; what stands in braces is filled in.
 // A field with a number in it is counted, and has a form for each kind of number that the language knows.
 type words struct {
-	Language string      `yaml:"language"`
-	Name     string      `yaml:"name"` // of the language, in itself
-	Footer   footerWords `yaml:"footer"`
-	Rights   rightsWords `yaml:"rights"`
-	Report   reportWords `yaml:"report"`
-	Pages    pageWords   `yaml:"pages"`
-	Cases    caseWords   `yaml:"cases"`
-	Mails    mailWords   `yaml:"mails"`
-	Letters  letterWords `yaml:"letters"`
+	Language string       `yaml:"language"`
+	Name     string       `yaml:"name"` // of the language, in itself
+	Footer   footerWords  `yaml:"footer"`
+	Rights   rightsWords  `yaml:"rights"`
+	Sharing  sharingWords `yaml:"sharing"`
+	Report   reportWords  `yaml:"report"`
+	Pages    pageWords    `yaml:"pages"`
+	Cases    caseWords    `yaml:"cases"`
+	Mails    mailWords    `yaml:"mails"`
+	Letters  letterWords  `yaml:"letters"`
 
 	calendar locales.Translator // how dates are written
 }

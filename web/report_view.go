@@ -30,6 +30,7 @@ func sections(r store.Held, about store.About, purposes string, topics []store.N
 		{ID: "cases", Entries: caseLines(r.Cases)},
 		{ID: "moves", Entries: each(r.Addresses, moveLine)},
 		{ID: "copies", Entries: each(r.Copies, copyLine)},
+		{ID: "given", Entries: each(r.Given, givenLine)},
 		{ID: "recipients", Entries: each(about.Recipients, recipient)},
 		{ID: "retention", Entries: each(about.Retention, func(k store.Retention) []field {
 			return []field{coded("what", k.What), text("days", strconv.Itoa(k.Days))}
@@ -231,4 +232,8 @@ func copyLine(c store.ReportCopyLink) []field {
 
 func recipient(r store.Recipient) []field {
 	return []field{text("name", r.Name), coded("role", r.Role), text("purpose", r.Purpose), text("contract", r.Contract), text("contact", r.Contact), text("country", r.Country)}
+}
+
+func givenLine(g store.ReportGiven) []field {
+	return []field{when("at", g.At), coded("event", "given_"+g.Kind), text("name", g.To), text("words", g.By), perhaps("ended", g.Ended)}
 }

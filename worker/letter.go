@@ -95,11 +95,7 @@ func (w *Worker) compile(ctx context.Context, id int64) (*content, error) {
 		return nil, err
 	}
 	c := &content{Campaign: stored}
-	parse := templates.ParseCampaign
-	if stored.Class == consent.Alert {
-		parse = templates.ParseAlert
-	}
-	parsed, err := parse([]byte(stored.Source))
+	parsed, err := templates.ParseAs(stored.Class, []byte(stored.Source))
 	if err != nil {
 		return nil, errContent{err}
 	}
@@ -207,6 +203,9 @@ func (w *Worker) links(c *content, letter store.Letter) letterLinks {
 		Reason: templates.Reason{Topic: c.topic.Name, Source: mark.Source}}}
 	if mark.At != 0 {
 		l.Reason.At = mark.Time()
+	}
+	if c.Service != 0 {
+		l.Unused = w.PublicURL + "/n/" + ring.Seal(consent.Link{Purpose: consent.PurposeUnused, Address: letter.Address, Scope: uint16(c.Service)})
 	}
 	if w.Sender.Unsubscribe != "" {
 		l.mailto = plus(w.Sender.Unsubscribe, stop)

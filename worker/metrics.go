@@ -13,6 +13,7 @@ import (
 type figures struct {
 	deliveries *prometheus.CounterVec
 	duration   prometheus.Histogram
+	feedAge    prometheus.Histogram
 }
 
 func newFigures(registry prometheus.Registerer) *figures {
@@ -21,9 +22,10 @@ func newFigures(registry prometheus.Registerer) *figures {
 			Help: "Messages by class, outcome and reason."}, []string{"class", "outcome", "reason"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "heed_smtp_duration_seconds",
 			Help: "Time from the first command of a message to the relay's answer.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
+		feedAge: newFeedAge(),
 	}
 	if registry != nil {
-		registry.MustRegister(f.deliveries, f.duration)
+		registry.MustRegister(f.deliveries, f.duration, f.feedAge)
 	}
 	return f
 }

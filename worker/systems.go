@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"heed/store"
+	"heed/templates"
 )
 
 // System is another program that may hold people: our own product, a partner,
@@ -16,6 +17,16 @@ import (
 type System struct {
 	ID, Name string
 	Webhook
+	Mail string // address of a partner who is told by mail instead
+}
+
+func find(all []System, id string) (System, bool) {
+	for _, one := range all {
+		if one.ID == id {
+			return one, true
+		}
+	}
+	return System{}, false
 }
 
 // erasureNotice is what a system is told: enough to find the person. It is in
@@ -41,6 +52,9 @@ type erasureAnswer struct {
 // again and again, ever less often.
 func (w *Worker) tellSystem(ctx context.Context, j store.Job) error {
 	n, who, err := w.Store.Notice(ctx, j.Subject)
+	if errors.Is(err, store.ErrNotFound) {
+		return w.tellOutside(ctx, j)
+	}
 	if err != nil {
 		return err
 	}
@@ -69,17 +83,16 @@ func (w *Worker) tellSystem(ctx context.Context, j store.Job) error {
 }
 
 func (w *Worker) callSystem(ctx context.Context, n store.Notice, who store.Erased) (a store.Answer, err error) {
-	var system *System
-	for i := range w.Systems {
-		if w.Systems[i].ID == n.System {
-			system = &w.Systems[i]
-		}
-	}
-	if system == nil {
+	system, known := find(w.Systems, n.System)
+	if !known {
 		return a, errors.New("it stands in the configuration no more; heed case system records its answer")
 	}
 	notice := erasureNotice{Type: "person.erase", At: w.Now().UTC().Truncate(time.Second)}
 	notice.Data.Reference, notice.Data.Erased = fmt.Sprintf("H-%d", n.Case), who
+	if system.Mail != "" {
+		return store.Answer{State: "accepted"}, w.mailPartner(ctx, system, fmt.Sprintf("erase-%d-%s", n.Case, n.System),
+			templates.PartnerData{Partner: system.Name, Sender: w.Sender.Name, Email: who.Email, Reference: notice.Data.Reference, Erased: true})
+	}
 	body, err := json.Marshal(notice)
 	if err != nil {
 		return a, err

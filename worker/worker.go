@@ -50,6 +50,7 @@ type Options struct {
 	Sender      Sender
 	Alarms      Alarms
 	Systems     []System // that are told of erasures
+	Partners    []Partner
 	PublicURL   string
 	Connections int           // for newsletters; 0: 10
 	Rate        float64       // messages a second over all; 0: no limit
@@ -134,7 +135,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	beating := w.beat(hard)
+	beating, feeding := w.beat(hard), w.tendFeeds(hard)
 	paced := make(chan struct{})
 	go func() {
 		defer close(paced)
@@ -155,6 +156,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	kill()
 	<-beating
+	<-feeding
 	<-paced
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()

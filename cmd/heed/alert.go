@@ -10,7 +10,11 @@ import (
 )
 
 type alertCommand struct {
-	Send alertSendCommand `cmd:"" help:"Send a service alert at once to the holders of its service."`
+	Send    alertSendCommand    `cmd:"" help:"Send a service alert at once to the holders of its service."`
+	List    alertListCommand    `cmd:"" help:"List the alerts that wait for a second person."`
+	Show    alertShowCommand    `cmd:"" help:"Show one alert, and whom it holds back."`
+	Approve alertApproveCommand `cmd:"" help:"Let an alert out to those whom the cap held back."`
+	Refuse  alertRefuseCommand  `cmd:"" help:"Decide that those whom the cap held back do not get it."`
 }
 
 type alertSendCommand struct {
@@ -18,12 +22,13 @@ type alertSendCommand struct {
 	Key              string `required:"" help:"Names this alert: the same key never sends twice." placeholder:"KEY"`
 	To               string `help:"Only to this holder of the service." placeholder:"ADDRESS"`
 	SkipUnrenderable bool   `help:"Leave out people for whom a value is missing."`
+	byFlag
 	output
 }
 
 // Help shows an example.
 func (alertSendCommand) Help() string {
-	return "An alert goes to everybody who holds the service, whatever they opted out of, so it must not advertise. Called again with the same key it sends nothing and tells the figures of the first time.\n\nExample: heed alert send outage.md --key outage-2026-06-14"
+	return "An alert goes to everybody who holds the service, whatever they opted out of, so it must not advertise. Who had as many as the cap allows is held back until another person than the one who sent it decides: heed alert approve. Called again with the same key it sends nothing and tells the figures of the first time.\n\nExample: heed alert send outage.md --key outage-2026-06-14"
 }
 
 // alertView is what became of an alert so far.
@@ -48,6 +53,10 @@ func (c *alertSendCommand) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", c.File, err)
 	}
+	by, err := c.staff(a)
+	if err != nil {
+		return err
+	}
 	conf, s, err := a.both()
 	if err != nil {
 		return err
@@ -56,7 +65,7 @@ func (c *alertSendCommand) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	alert.AlertKey = c.Key
+	alert.AlertKey, alert.SentBy = c.Key, by
 	if c.To != "" {
 		key, _, err := s.Key(c.To)
 		if err != nil {
@@ -70,6 +79,9 @@ func (c *alertSendCommand) Run(a *app) error {
 	}
 	return a.show(view, func() {
 		a.say("alert %s: %d queued, %d held back by the cap, %d skipped", view.ID, view.Queued, view.Held, sum(view.Skipped))
+		if view.Held > 0 {
+			a.say("Another person decides about those who are held back: heed alert show %s, then approve or refuse.", view.ID)
+		}
 		if view.Repeated {
 			a.say("It was sent before under this key; nothing is sent again.")
 		}

@@ -79,7 +79,7 @@ func readFile(path string) ([]byte, error) {
 // without looking at people.
 func (a *app) draft(conf *config, s *store.Store, parsed templates.Campaign, source []byte) (store.Campaign, error) {
 	campaign := store.Campaign{Name: parsed.Name, Class: parsed.Class, Source: string(source), Audience: parsed.Audience,
-		Rate: parsed.Rate, StartBy: parsed.StartBy}
+		Rate: parsed.Rate, StartBy: parsed.StartBy, Notice: parsed.Notice}
 	service := ""
 	if parsed.Topic != "" {
 		topic, err := topicByID(a, s, parsed.Topic)
@@ -104,7 +104,7 @@ func (a *app) draft(conf *config, s *store.Store, parsed templates.Campaign, sou
 	}
 	content, err := templates.Compile(parsed, conf.layout(service))
 	if err != nil {
-		return campaign, err
+		return campaign, advertising(err)
 	}
 	for _, warning := range content.Warnings() {
 		a.note("note: %s", warning)
@@ -153,11 +153,7 @@ func (a *app) compile(s *store.Store, campaign store.Campaign) (compiled, error)
 	if err != nil {
 		return c, err
 	}
-	parse, service := templates.ParseCampaign, ""
-	if campaign.Class == consent.Alert {
-		parse = templates.ParseAlert
-	}
-	if c.parsed, err = parse([]byte(campaign.Source)); err != nil {
+	if c.parsed, err = templates.ParseAs(campaign.Class, []byte(campaign.Source)); err != nil {
 		return c, err
 	}
 	topics, err1 := s.Topics(a.ctx)
@@ -166,8 +162,7 @@ func (a *app) compile(s *store.Store, campaign store.Campaign) (compiled, error)
 		return c, err
 	}
 	c.topic = byNumber(topics, campaign.Topic)
-	service = byNumber(services, campaign.Service).Name
-	c.words, err = templates.Compile(c.parsed, conf.layout(service))
+	c.words, err = templates.Compile(c.parsed, conf.layout(byNumber(services, campaign.Service).Name))
 	return c, err
 }
 

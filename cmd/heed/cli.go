@@ -18,19 +18,24 @@ type cli struct {
 	Topic    topicCommand    `cmd:"" help:"Topics that people choose from."`
 	Campaign campaignCommand `cmd:"" help:"Newsletters and partner offers, from the file to the results."`
 	Alert    alertCommand    `cmd:"" help:"Service alerts."`
+	Notice   noticeCommand   `cmd:"" help:"Notices that the law wants, or of a sale: new, approve, send, list."`
+	Service  serviceCommand  `cmd:"" help:"Services that people use: list, checks, check."`
 
-	Explain  explainCommand   `cmd:"" help:"Tell all that is known of one address, and why it got what."`
-	Case     caseCommand      `cmd:"" help:"Privacy requests and what a person must look at."`
-	Register registerCommand  `cmd:"" help:"Who else gets people's data."`
-	Tray     trayCommand      `cmd:"" help:"Mail that asks for nothing: list, show, case, clear."`
-	Retain   retentionCommand `cmd:"" name:"retention" help:"How long what is kept of people stays: run."`
-	Pace     paceCommand      `cmd:"" help:"Relays and limits: show, clear."`
-	Alarms   alarmCommand     `cmd:"" name:"alarm" help:"What the operator must know at once: list, test."`
-	Backup   backupCommand    `cmd:"" help:"Copy the database into a file while everything goes on."`
-	Restore  restoreCommand   `cmd:"" help:"Put a backup in the place of the database."`
-	Verify   verifyCommand    `cmd:"" help:"Check the promises on the live database."`
-	Doctor   doctorCommand    `cmd:"" help:"Ask every server of the configuration, and send a mail to itself."`
-	Mail     mailCommand      `cmd:"" help:"Say what mails ask for, without doing it."`
+	Explain  explainCommand    `cmd:"" help:"Tell all that is known of one address, and why it got what."`
+	Case     caseCommand       `cmd:"" help:"Privacy requests and what a person must look at."`
+	Register registerCommand   `cmd:"" help:"Who else gets people's data."`
+	Sharing  sharingCommand    `cmd:"" help:"What partners are given of those who agreed: feed, status, acknowledge."`
+	Disclose disclosureCommand `cmd:"" name:"disclosure" help:"Documents by which an authority is given data: add, list."`
+	Acts     actsCommand       `cmd:"" help:"What staff did that has to be accounted for."`
+	Tray     trayCommand       `cmd:"" help:"Mail that asks for nothing: list, show, case, clear."`
+	Retain   retentionCommand  `cmd:"" name:"retention" help:"How long what is kept of people stays: run."`
+	Pace     paceCommand       `cmd:"" help:"Relays and limits: show, clear."`
+	Alarms   alarmCommand      `cmd:"" name:"alarm" help:"What the operator must know at once: list, test."`
+	Backup   backupCommand     `cmd:"" help:"Copy the database into a file while everything goes on."`
+	Restore  restoreCommand    `cmd:"" help:"Put a backup in the place of the database."`
+	Verify   verifyCommand     `cmd:"" help:"Check the promises on the live database."`
+	Doctor   doctorCommand     `cmd:"" help:"Ask every server of the configuration, and send a mail to itself."`
+	Mail     mailCommand       `cmd:"" help:"Say what mails ask for, without doing it."`
 
 	Key     keyCommand     `cmd:"" help:"Keys of the links and signatures: list, rotate."`
 	Token   tokenCommand   `cmd:"" help:"Keys of programs for the HTTP API: create, list, revoke."`

@@ -32,6 +32,7 @@ func (c *config) check() []error {
 	problems = append(problems, checkNamed("service", c.Services)...)
 	problems = append(problems, c.checkErasure()...)
 	problems = append(problems, c.checkRegister()...)
+	problems = append(problems, c.checkPartners()...)
 	for i, box := range c.Mailbox {
 		if err := box.check(); err != nil {
 			problems = append(problems, fmt.Errorf("mailbox %d (%s): %w", i+1, box.Role, err))

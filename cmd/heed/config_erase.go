@@ -76,12 +76,20 @@ func (c *config) systems() (all []worker.System) {
 		all = append(all, worker.System{ID: one.ID, Name: one.Name,
 			Webhook: worker.Webhook{URL: one.URL, SecretFile: c.relative(one.SecretFile), Public: !one.AllowPrivate && !own}})
 	}
+	for _, one := range c.Partners {
+		if one.ownWay() {
+			all = append(all, one.asSystem(c))
+		}
+	}
 	return all
 }
 
 // checkSystems looks at the secrets, which are read again for every call.
 func (c *config) checkSystems() (problems []error) {
 	for _, one := range c.systems() {
+		if one.Mail != "" {
+			continue
+		}
 		if _, err := one.Secret(); err != nil {
 			problems = append(problems, fmt.Errorf("system %s: %w", one.ID, err))
 		}
@@ -111,6 +119,7 @@ func (c *config) plan() (p store.Plan) {
 	for _, one := range c.System {
 		p.Systems = append(p.Systems, store.System{ID: one.ID, Name: one.Name})
 	}
+	c.planSharing(&p)
 	for _, one := range backups {
 		cycle, _ := days(one.Cycle)
 		p.Backups = append(p.Backups, store.Backup{Name: one.Name, Cycle: cycle})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,11 +13,21 @@ import (
 	"heed/store"
 )
 
-type exportCommand struct{ output }
+type exportCommand struct {
+	Address       string `arg:"" optional:"" help:"One person, for an authority; needs --for-disclosure."`
+	ForDisclosure string `help:"Number of the document by which an authority is given this person's data." placeholder:"ID"`
+	byFlag
+	output
+}
 
 // Help tells the form and shows an example.
 func (exportCommand) Help() string {
-	return "CSV on standard output, in the form that import reads; with --json an object a line.\n\nExample: heed contact export > people.csv"
+	return `CSV on standard output, in the form that import reads; with --json an object a line. That everybody's data was written out is kept among the acts of staff.
+
+The data of one person is given to an authority only by a document that was written down before with heed disclosure add.
+
+Example: heed contact export > people.csv
+Example: heed contact export --for-disclosure 1 ann@example.com`
 }
 
 // exporter knows what a row needs besides the person.
@@ -43,6 +54,16 @@ func (c *exportCommand) Run(a *app) error {
 	for _, one := range topics {
 		e.topics[one.Number] = one.ID
 	}
+	by, err := c.staff(a)
+	if err != nil {
+		return err
+	}
+	if c.Address != "" || c.ForDisclosure != "" {
+		return c.disclose(a, s, e, by)
+	}
+	if err := s.NoteAct(a.ctx, store.StaffAct{Kind: store.ActExported, Staff: by, Said: "everybody"}); err != nil {
+		return err
+	}
 	if a.json {
 		return e.objects(a, s)
 	}
@@ -61,15 +82,19 @@ func (c *exportCommand) Run(a *app) error {
 func (e exporter) objects(a *app, s *store.Store) error {
 	var failed error
 	err := s.People(a.ctx, 0, func(p store.Person) bool {
-		row := map[string]any{}
-		for column, value := range e.row(p) {
-			row[column] = value
-		}
-		row["topics"], row["services"], row["attrs"] = orEmpty(e.chosen(p)), orEmpty(e.held[p.ID]), attrsOrEmpty(p.Attrs)
-		failed = a.line(row)
+		failed = a.line(e.object(p))
 		return failed == nil
 	})
 	return firstError(failed, err)
+}
+
+func (e exporter) object(p store.Person) map[string]any {
+	row := map[string]any{}
+	for column, value := range e.row(p) {
+		row[column] = value
+	}
+	row["topics"], row["services"], row["attrs"] = orEmpty(e.chosen(p)), orEmpty(e.held[p.ID]), attrsOrEmpty(p.Attrs)
+	return row
 }
 
 func firstError(all ...error) error {
@@ -81,7 +106,39 @@ func firstError(all ...error) error {
 	return nil
 }
 
+// disclose writes out one person for an authority.
+func (c *exportCommand) disclose(a *app, s *store.Store, e exporter, by string) error {
+	if c.Address == "" || c.ForDisclosure == "" {
+		return problem{exitRefused, errors.New("nobody's data is given to anybody without a document"),
+			"heed disclosure add writes the document down; then heed contact export --for-disclosure ID ADDRESS"}
+	}
+	id, err := number(c.ForDisclosure, "disclosure")
+	if err != nil {
+		return err
+	}
+	key, _, err := s.Key(c.Address)
+	if err != nil {
+		return err
+	}
+	p, err := s.Disclose(a.ctx, id, key, by)
+	if err != nil {
+		return refusal(err)
+	}
+	if a.json {
+		return a.line(e.object(p))
+	}
+	return e.table(a, slices.Sorted(maps.Keys(p.Attrs)), func(each func(store.Person) bool) error {
+		each(p)
+		return nil
+	})
+}
+
 func (e exporter) rows(a *app, s *store.Store, attrs []string) error {
+	return e.table(a, attrs, func(each func(store.Person) bool) error { return s.People(a.ctx, 0, each) })
+}
+
+// table writes people as CSV, with a header.
+func (e exporter) table(a *app, attrs []string, people func(each func(store.Person) bool) error) error {
 	columns := slices.DeleteFunc(contactColumns(), func(c string) bool { return c == "attr.NAME" || c == "external_id" })
 	header := slices.Clone(columns)
 	for _, name := range attrs {
@@ -92,7 +149,7 @@ func (e exporter) rows(a *app, s *store.Store, attrs []string) error {
 		return err
 	}
 	var failed error
-	err := s.People(a.ctx, 0, func(p store.Person) bool {
+	err := people(func(p store.Person) bool {
 		row, fields := e.row(p), []string{}
 		for _, column := range columns {
 			fields = append(fields, row[column])

@@ -15,6 +15,16 @@ type recipientConfig struct {
 	Contact  string `toml:"contact" json:"contact"`
 	Country  string `toml:"country" json:"country"`
 	System   string `toml:"system" json:"system"` // id of the connected system that is told of erasures
+
+	// Of a partner who is given data: under which id, of which fields beside the
+	// address, in which file, and how it is told that somebody shares no more.
+	ID           string   `toml:"id" json:"id,omitempty"`
+	Fields       []string `toml:"fields" json:"fields,omitempty"`
+	File         string   `toml:"file" json:"file,omitempty"`
+	URL          string   `toml:"url" json:"url,omitempty"`
+	SecretFile   string   `toml:"secret_file" json:"secret_file,omitempty"`
+	AllowPrivate bool     `toml:"allow_private" json:"allow_private,omitempty"`
+	Mail         string   `toml:"mail" json:"mail,omitempty"`
 }
 
 // checkRegister wants what a person who asks has to be told (GDPR Art. 13(1)(e),
