@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -18,6 +19,12 @@ type Marketing struct{ Problems []string }
 func (m Marketing) Error() string {
 	return "it goes to people who opted out of advertising, and " + strings.Join(m.Problems, "; ")
 }
+
+// ErrMarketing is what every Marketing is.
+var ErrMarketing = errors.New("it advertises")
+
+// Is makes it so.
+func (Marketing) Is(target error) bool { return target == ErrMarketing }
 
 var (
 	// campaignParameter is what link builders of marketing tools append.

@@ -110,7 +110,7 @@ func (c *call) draftAlert(ctx context.Context, b AlertBody) (store.Campaign, err
 	if err != nil {
 		return alert, err
 	}
-	alert.AlertKey = b.Key
+	alert.AlertKey, alert.SentBy = b.Key, "api: "+c.key.Name
 	if b.To != "" {
 		p, err := c.person(ctx, b.To)
 		if err != nil {

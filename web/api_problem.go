@@ -10,6 +10,7 @@ import (
 
 	"heed/consent"
 	"heed/store"
+	"heed/templates"
 )
 
 // Problem is the answer to a request that was not done (RFC 9457). Programs go
@@ -89,6 +90,7 @@ var meanings = []struct {
 	{store.ErrNotFound, http.StatusNotFound, "not_found", "check the id"},
 	{store.ErrState, http.StatusConflict, "wrong_state", "read it again: its state has changed"},
 	{store.ErrRefused, http.StatusConflict, "refused", ""},
+	{templates.ErrMarketing, http.StatusUnprocessableEntity, "advertises", "take it out, or send it as a campaign to those who want to hear of it"},
 	{store.ErrInput, http.StatusUnprocessableEntity, "invalid_request", ""},
 	{consent.ErrAddress, http.StatusUnprocessableEntity, "invalid_request", "the address must be one e-mail address, such as ann@example.com"},
 }
