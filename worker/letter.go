@@ -205,7 +205,7 @@ func (w *Worker) links(c *content, letter store.Letter) letterLinks {
 		l.Reason.At = mark.Time()
 	}
 	if c.Service != 0 {
-		l.Unused = w.PublicURL + "/n/" + ring.Seal(consent.Link{Purpose: consent.PurposeUnused, Address: letter.Address, Scope: uint16(c.Service)})
+		l.Unused = w.PublicURL + "/n/" + ring.Seal(consent.Link{Purpose: consent.PurposeUnused, Address: letter.Address, Scope: uint16(c.Service)}) + c.said
 	}
 	if w.Sender.Unsubscribe != "" {
 		l.mailto = plus(w.Sender.Unsubscribe, stop)
