@@ -31,6 +31,7 @@ const (
 	AlarmPartner     = "partner_silent"    // a partner has not said that it stopped using somebody's data
 	AlarmFeed        = "feed_late"         // the file of a partner still holds somebody who withdrew
 	AlarmService     = "service_unchecked" // somebody said that they use a service no more, and nobody has looked
+	AlarmWebhook     = "webhook_off"       // a webhook failed for days, and is told nothing any more
 	AlarmTest        = "test"
 )
 
@@ -38,7 +39,7 @@ const (
 func AlarmKinds() []string {
 	return []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter,
 		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmForeign, AlarmPaused, AlarmInbox,
-		AlarmAlertHeld, AlarmPartner, AlarmFeed, AlarmService, AlarmTest}
+		AlarmAlertHeld, AlarmPartner, AlarmFeed, AlarmService, AlarmWebhook, AlarmTest}
 }
 
 // Alarm is something that the operator must know at once. Key says which thing

@@ -47,6 +47,11 @@ func (t *tx) bounce(ctx context.Context, m Inbound) (outcome string, k kept, pau
 	}
 	n, err := t.exec(ctx, `UPDATE delivery SET state = 'accepted', returned = $3, changed = $3 WHERE address = $1 AND campaign = $2
 		AND state IN ('accepted', 'uncertain') AND returned IS NULL`, k.key, d.campaign, t.now.UnixMicro())
+	if err == nil && n > 0 {
+		hard := fate.Hard
+		err = t.happened(ctx, happening{event: "bounce", kind: "message.bounced", at: t.now, subject: held[l.Address].subject,
+			body: HookBody{Campaign: strconv.FormatInt(d.campaign, 10), Hard: &hard, Status: fate.Status}})
+	}
 	switch {
 	case err != nil:
 		err = fmt.Errorf("noting a returned message: %w", err)

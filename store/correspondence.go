@@ -254,5 +254,5 @@ func (t *tx) note(ctx context.Context, caseNo int64, kind, staff, holder string,
 	if err != nil {
 		return fmt.Errorf("noting what happened to case %d: %w", caseNo, err)
 	}
-	return nil
+	return t.caseHappened(ctx, caseNo, kind)
 }

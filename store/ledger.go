@@ -111,6 +111,9 @@ func (t *tx) record(ctx context.Context, held map[consent.Key]*standing, acts []
 		return 0, nil
 	}
 	acts = withTwins(held, acts)
+	if err := t.ledgerHappens(ctx, held, acts); err != nil {
+		return 0, err
+	}
 	sealed, err := t.sealAll(ctx, held, acts)
 	if err != nil {
 		return 0, err

@@ -41,6 +41,7 @@ type Options struct {
 	Plan        Plan             // of erasures
 	Law         consent.Law      // by which the clocks of cases run
 	Retention   Periods          // how long what is kept of people stays
+	Hooks       []Hook           // servers that are told of what happens
 	Now         func() time.Time // nil: time.Now
 	// Clock goes on at one pace whatever is done to the wall clock; it says for how
 	// long this process has looked. nil: that of the process.
@@ -71,6 +72,7 @@ type Store struct {
 	plan         Plan
 	law          consent.Law
 	retention    Periods
+	hooks        []Hook
 	now          func() time.Time
 
 	turns lineTurns // of campaigns in the queues
@@ -90,7 +92,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -45,6 +45,8 @@ var alarmWords = map[string]AlarmWords{
 		"see with `heed sharing status` since when, and in the log (`feed_failed`) why; take the file away until it is built again"},
 	"service_unchecked": {"somebody said three days ago that they use a service no more, and nobody has looked; alerts go on",
 		"`heed service checks` lists them; answer with `heed service check NUMBER --ended` or `--kept`"},
+	"webhook_off": {"a webhook took nothing for five days, or said that it is gone; it is told nothing any more, and what it misses is kept for thirty days",
+		"ask whoever runs it; then `heed webhook enable ID` tells it all that it has missed"},
 	"test": {"somebody tries whether alarms arrive", "nothing: it arrived"},
 }
 

@@ -81,6 +81,8 @@ func (w *Worker) do(j store.Job) error {
 		return w.tellSystem(w.hard, j)
 	case "alarm":
 		return w.alarm(w.hard, j)
+	case "hook":
+		return w.callHook(w.hard, j)
 	}
 	return fmt.Errorf("no job is called %q; a newer heed made it", j.Kind)
 }

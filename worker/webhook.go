@@ -3,8 +3,6 @@ package worker
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -18,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
 // Webhook is a server of somebody else that is told something, in the way of
@@ -25,7 +25,7 @@ import (
 // the signature covers id, time and body.
 type Webhook struct {
 	URL        string
-	SecretFile string // whsec_BASE64, or any line of text
+	SecretFile string // whsec_BASE64, or any line of text; several lines while the secret is changed
 	// Public refuses a host whose address is private or of this machine, looked
 	// at after the name was resolved.
 	Public bool
@@ -94,51 +94,92 @@ var (
 // Post sends a message and gives what the server answered. An error says what
 // went wrong without the address, which may hold a secret.
 func (h Webhook) Post(ctx context.Context, id string, now time.Time, body []byte) (answer []byte, err error) {
-	secret, err := h.Secret()
-	if err != nil {
-		return nil, err
+	response, answer, err := h.call(ctx, id, now, body)
+	if err == nil && response.StatusCode/100 != 2 {
+		return nil, fmt.Errorf("the webhook answered %d", response.StatusCode)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	return answer, err
+}
+
+// call gives what the server answered, whatever it is.
+func (h Webhook) call(ctx context.Context, id string, now time.Time, body []byte) (*http.Response, []byte, error) {
+	r, err := h.request(ctx, id, now, body)
 	if err != nil {
-		return nil, errors.New("the address of the webhook cannot be read")
+		return nil, nil, err
 	}
-	stamp := strconv.FormatInt(now.Unix(), 10)
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("User-Agent", "heed")
-	r.Header.Set("webhook-id", id)
-	r.Header.Set("webhook-timestamp", stamp)
-	r.Header.Set("webhook-signature", "v1,"+sign(secret, id+"."+stamp+"."+string(body)))
 	client := webhooks
 	if h.Public {
 		client = publicWebhooks
 	}
 	response, err := client.Do(r)
 	if err != nil {
-		return nil, fmt.Errorf("calling the webhook: %w", withoutURL(err))
+		return nil, nil, fmt.Errorf("calling the webhook: %w", withoutURL(err))
 	}
 	defer response.Body.Close()
-	answer, err = io.ReadAll(io.LimitReader(response.Body, webhookAnswer))
-	if response.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("the webhook answered %d", response.StatusCode)
+	answer, err := io.ReadAll(io.LimitReader(response.Body, webhookAnswer))
+	if err != nil && response.StatusCode/100 == 2 {
+		return nil, nil, fmt.Errorf("reading the webhook's answer: %w", err)
 	}
-	return answer, err
+	return response, answer, nil
 }
 
-func sign(secret []byte, text string) string {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write([]byte(text))
-	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+// request signs a message with every secret, so that the receiver can go over
+// from one to the next.
+func (h Webhook) request(ctx context.Context, id string, now time.Time, body []byte) (*http.Request, error) {
+	secrets, err := h.Secrets()
+	if err != nil {
+		return nil, err
+	}
+	var signatures []string
+	for _, secret := range secrets {
+		one, err := standardwebhooks.NewWebhookRaw(secret)
+		if err != nil {
+			return nil, err
+		}
+		signature, err := one.Sign(id, now, body)
+		if err != nil {
+			return nil, fmt.Errorf("signing: %w", err)
+		}
+		signatures = append(signatures, signature)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, h.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the address of the webhook cannot be read")
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("User-Agent", "heed")
+	r.Header.Set(standardwebhooks.HeaderWebhookID, id)
+	r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
+	r.Header.Set(standardwebhooks.HeaderWebhookSignature, strings.Join(signatures, " "))
+	return r, nil
 }
 
-// Secret is read for each message, so that it can be changed at any time.
-func (h Webhook) Secret() ([]byte, error) {
+// Secrets are read for each message, so that they can be changed at any time:
+// one a line, the newest first.
+func (h Webhook) Secrets() (all [][]byte, err error) {
 	raw, err := os.ReadFile(h.SecretFile)
 	if err != nil {
 		return nil, fmt.Errorf("reading the secret of the webhook: %w", err)
 	}
-	text := strings.TrimSpace(string(raw))
+	for text := range strings.Lines(string(raw)) {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		secret, err := webhookSecret(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, secret)
+	}
+	if len(all) == 0 {
+		return nil, errors.New("the file with the secret of the webhook is empty")
+	}
+	return all, nil
+}
+
+func webhookSecret(text string) ([]byte, error) {
 	if coded, found := strings.CutPrefix(text, "whsec_"); found {
-		raw, err = base64.StdEncoding.DecodeString(coded)
+		raw, err := base64.StdEncoding.DecodeString(coded)
 		if err != nil {
 			return nil, errors.New("the secret of the webhook begins with whsec_ but is no base64")
 		}

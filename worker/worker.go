@@ -51,6 +51,7 @@ type Options struct {
 	Alarms      Alarms
 	Systems     []System // that are told of erasures
 	Partners    []Partner
+	Hooks       map[string]Webhook // by their ids: they are told of what happens
 	PublicURL   string
 	Connections int           // for newsletters; 0: 10
 	Rate        float64       // messages a second over all; 0: no limit
@@ -113,7 +114,7 @@ func (w *Worker) lanesOf() int { return w.relays.lanes(w.Connections) }
 
 // concurrency is how many tasks of each queue run at once.
 func (w *Worker) concurrency() map[string]int {
-	return map[string]int{"newsletter": w.lanesOf(), "alert": min(4, w.Connections), "privacy": 1, "preference": 1}
+	return map[string]int{"newsletter": w.lanesOf(), "alert": min(4, w.Connections), "privacy": 1, "preference": hooksAtOnce}
 }
 
 const (

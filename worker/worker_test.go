@@ -140,7 +140,7 @@ func (b *bench) carry(ctx context.Context) {
 		b.t.Fatal(err)
 	}
 	var jobs []store.Job
-	for _, queue := range []string{"newsletter", "privacy", "alert"} {
+	for _, queue := range []string{"newsletter", "privacy", "alert", "preference"} {
 		some, err := b.store.Carry(ctx, queue, b.window)
 		if err != nil {
 			b.t.Fatal(err)

@@ -38,6 +38,7 @@ type cli struct {
 	Mail     mailCommand       `cmd:"" help:"Say what mails ask for, without doing it."`
 
 	Key     keyCommand     `cmd:"" help:"Keys of the links and signatures: list, rotate."`
+	Webhook webhookCommand `cmd:"" help:"Servers that are told of what happens: list, test, enable, replay."`
 	Token   tokenCommand   `cmd:"" help:"Keys of programs for the HTTP API: create, list, revoke."`
 	API     apiCommand     `cmd:"" name:"api" help:"The HTTP API: describe."`
 	Conf    configCommand  `cmd:"" name:"config" help:"The configuration: print, example, check."`

@@ -86,7 +86,7 @@ func (c *config) alarmRelay() (mailer.Relay, error) {
 // anybody.
 func (c *config) checkAlarms() (problems []error) {
 	if c.Alarm.SecretFile != "" {
-		if _, err := (worker.Webhook{SecretFile: c.relative(c.Alarm.SecretFile)}).Secret(); err != nil {
+		if _, err := (worker.Webhook{SecretFile: c.relative(c.Alarm.SecretFile)}).Secrets(); err != nil {
 			problems = append(problems, hinted(err, "write a long random line into alarm.secret_file, and give it to whoever runs the webhook"))
 		}
 	}

@@ -31,6 +31,7 @@ func (c *config) check() []error {
 	problems = append(problems, checkNamed("topic", c.Topics)...)
 	problems = append(problems, checkNamed("service", c.Services)...)
 	problems = append(problems, c.checkErasure()...)
+	problems = append(problems, c.checkDoors()...)
 	problems = append(problems, c.checkRegister()...)
 	problems = append(problems, c.checkPartners()...)
 	for i, box := range c.Mailbox {
@@ -138,7 +139,7 @@ func (m mailboxConfig) check() error {
 // problems finds what keeps this configuration from sending, without asking a
 // server.
 func (c *config) problems() []error {
-	all := slices.Concat(c.checkFiles(), c.checkPasswords(), c.checkAlarms(), c.checkSystems())
+	all := slices.Concat(c.checkFiles(), c.checkPasswords(), c.checkAlarms(), c.checkSystems(), c.checkWebhooks())
 	if err := c.canSend(); err != nil {
 		all = append(all, err)
 	}

@@ -62,6 +62,8 @@ type configView struct {
 	Retention retentionConfig `json:"retention"`
 	Backups   []backupConfig  `json:"backups"`
 	Systems   []systemConfig  `json:"systems"`
+	Webhooks  []webhookConfig `json:"webhooks"`
+	API       apiConfig       `json:"api"`
 
 	Register []store.Recipient `json:"register"`
 }
@@ -74,7 +76,7 @@ func (c *configPrintCommand) Run(a *app) error {
 	}
 	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, Mailboxes: conf.Mailbox,
 		Inbox: conf.Inbox, Delivery: conf.Delivery, Law: conf.Law, Alarm: conf.Alarm, Retention: conf.Retention,
-		Relays: conf.relayViews(), Limits: conf.Limit, Pace: conf.Pace, Backups: conf.Backup, Systems: conf.System, Register: conf.recipients()}
+		Relays: conf.relayViews(), Limits: conf.Limit, Pace: conf.Pace, Backups: conf.Backup, Systems: conf.System, Webhooks: conf.Webhook, API: conf.API, Register: conf.recipients()}
 	for _, s := range a.flags.table() {
 		one := settingView{s.env, conf.From[s.env].value, conf.From[s.env].from}
 		if s.secret && one.Value != "" {

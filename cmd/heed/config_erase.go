@@ -90,7 +90,7 @@ func (c *config) checkSystems() (problems []error) {
 		if one.Mail != "" {
 			continue
 		}
-		if _, err := one.Secret(); err != nil {
+		if _, err := one.Secrets(); err != nil {
 			problems = append(problems, fmt.Errorf("system %s: %w", one.ID, err))
 		}
 	}

@@ -44,6 +44,9 @@ type fileConfig struct {
 	Limit []limitConfig `toml:"limit" json:"limit"`
 	Pace  paceConfig    `toml:"pace" json:"pace"`
 
+	Webhook []webhookConfig `toml:"webhook" json:"webhook"`
+	API     apiConfig       `toml:"api" json:"api"`
+
 	Retention retentionConfig `toml:"retention" json:"retention"`
 
 	Processors []recipientConfig `toml:"processor" json:"processor"`

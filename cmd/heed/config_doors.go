@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"heed/store"
+	"heed/worker"
+)
+
+// webhookConfig is a server that is told of what happens.
+type webhookConfig struct {
+	ID           string   `toml:"id" json:"id"`
+	URL          string   `toml:"url" json:"url"`
+	SecretFile   string   `toml:"secret_file" json:"secret_file"`
+	Events       []string `toml:"events" json:"events"`
+	AllowPrivate bool     `toml:"allow_private" json:"allow_private"`
+}
+
+// apiConfig bounds what programs may do.
+type apiConfig struct {
+	Rate float64 `toml:"rate" json:"rate"`
+}
+
+func (c *config) checkDoors() (problems []error) {
+	seen := map[string]bool{}
+	for i, one := range c.Webhook {
+		if err := one.check(seen); err != nil {
+			problems = append(problems, fmt.Errorf("webhook %d (%s): %w", i+1, one.ID, err))
+		}
+	}
+	if c.API.Rate < 0 || c.API.Rate > 1e6 || c.API.Rate != c.API.Rate {
+		problems = append(problems, errors.New("api.rate must be a number of requests a second, 0 for 50"))
+	}
+	return problems
+}
+
+func (w webhookConfig) check(seen map[string]bool) error {
+	switch {
+	case !slug.MatchString(w.ID):
+		return errors.New("its id must be of a-z, 0-9, dot, dash and underscore, at most 64")
+	case seen[w.ID]:
+		return errors.New("it stands there twice")
+	case w.SecretFile == "":
+		return errors.New("needs a secret_file: what it is told is signed")
+	case len(w.Events) == 0:
+		return fmt.Errorf("needs events, some of %s", strings.Join(store.HookEvents(), ", "))
+	}
+	seen[w.ID] = true
+	for _, one := range w.Events {
+		if err := oneOf("event", one, store.HookEvents()); err != nil {
+			return err
+		}
+	}
+	return worker.CheckWebhookURL(w.URL)
+}
+
+// hooks is what the store needs to know of webhooks.
+func (c *config) hooks() (all []store.Hook) {
+	for _, one := range c.Webhook {
+		all = append(all, store.Hook{ID: one.ID, Events: one.Events})
+	}
+	return all
+}
+
+// webhooks is what the worker needs to call them.
+func (c *config) webhooks() map[string]worker.Webhook {
+	all := map[string]worker.Webhook{}
+	for _, one := range c.Webhook {
+		u, err := url.Parse(one.URL)
+		own := err == nil && loopback(u.Hostname())
+		all[one.ID] = worker.Webhook{URL: one.URL, SecretFile: c.relative(one.SecretFile), Public: !one.AllowPrivate && !own}
+	}
+	return all
+}
+
+// checkWebhooks looks at the secrets, which are read again for every call.
+func (c *config) checkWebhooks() (problems []error) {
+	for _, one := range c.Webhook {
+		if _, err := c.webhooks()[one.ID].Secrets(); err != nil {
+			problems = append(problems, hinted(fmt.Errorf("webhook %s: %w", one.ID, err), "write whsec_ and the base64 of 32 random bytes into its secret_file"))
+		}
+	}
+	return problems
+}
+
+func (c *config) webhookIDs() (ids []string) {
+	for _, one := range c.Webhook {
+		ids = append(ids, one.ID)
+	}
+	return slices.Sorted(slices.Values(ids))
+}
