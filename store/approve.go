@@ -19,7 +19,7 @@ const (
 // approvedByTwo holds for whatever may start: a notice goes to people whatever
 // they opted out of, so two people have to stand for it. It is asked in the
 // statement that starts, whichever door that comes through.
-const approvedByTwo = `(class <> 'legal' OR (SELECT count(DISTINCT lower(staff)) FROM staff_act WHERE kind = 'notice_approved' AND about = campaign.id) >= 2)`
+const approvedByTwo = `(notice = '' OR (SELECT count(DISTINCT lower(staff)) FROM staff_act WHERE kind = 'notice_approved' AND about = campaign.id) >= 2)`
 
 var errApproval = fmt.Errorf("%w: a notice needs two people who approve it; heed notice approve ID --by NAME", ErrRefused)
 
