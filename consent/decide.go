@@ -18,18 +18,22 @@ func Decide(p Person, m Message, policy Policy) Reason {
 	}
 	switch m.Class {
 	case Newsletter:
-		return decideMarketing(p, s.topic(m.Topic))
+		return decideMarketing(p, s.topic(m.Topic), m, policy)
 	case PartnerOffer:
-		return decideMarketing(p, s.Partner)
+		return decideMarketing(p, s.Partner, m, policy)
 	case Alert:
 		return decideAlert(p, m, policy)
+	case ConsentRequest:
+		return decideAsk(p, m)
+	case PolicyNotice:
+		return once(p)
 	case Registration, Legal, Correspondence:
 		return ""
 	}
 	return PolicyReason // a class that nobody taught us is never sent
 }
 
-func decideMarketing(p Person, mark Mark) Reason {
+func decideMarketing(p Person, mark Mark, m Message, policy Policy) Reason {
 	s := p.State
 	refused := mark.Choice == Out || s.Marketing.Choice == Out && mark.Choice != In
 	switch {
@@ -41,6 +45,8 @@ func decideMarketing(p Person, mark Mark) Reason {
 		return OnHold
 	case mark.Choice != In:
 		return NoConsent
+	case !policy.covers(mark.Policy, m.Purpose):
+		return PolicyReason
 	}
 	return ""
 }

@@ -91,6 +91,8 @@ func (r *stateReader) mark(m *Mark) {
 			m.Source = r.text()
 		case "u":
 			m.Unsure = r.take("true")
+		case "pv":
+			m.Policy = r.text()
 		default:
 			r.strange = true
 		}

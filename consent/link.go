@@ -27,6 +27,8 @@ const (
 	PurposeMove    Purpose = 7 // one half of a change of address, whose number ends in Scope
 
 	PurposeUnused Purpose = 20 // say that a service is not used any more; Scope is its number
+	PurposeSignUp Purpose = 24 // confirm the sign-up whose number ends in Scope
+	PurposeAgree  Purpose = 25 // agree to the version of the policy whose number is in Scope
 
 	PurposeLetter Purpose = 16 // marks a letter of ours, so that we know it when it comes back; it does nothing
 )

@@ -16,10 +16,14 @@ const (
 	Alert          Class = "alert"
 	Legal          Class = "legal"
 	Correspondence Class = "correspondence"
+
+	PolicyNotice   Class = "policy_notice"   // tells everybody of a new version of the policy
+	ConsentRequest Class = "consent_request" // asks whether somebody agrees to it
 )
 
-// Marketing tells whether opting out stops this class.
-func (c Class) Marketing() bool { return c == Newsletter || c == PartnerOffer }
+// Marketing tells whether opting out stops this class. Asking for a yes is
+// advertising too.
+func (c Class) Marketing() bool { return c == Newsletter || c == PartnerOffer || c == ConsentRequest }
 
 // Message is what Decide needs to know of a message.
 type Message struct {
@@ -29,6 +33,9 @@ type Message struct {
 	// Approved is that a second person let an alert out to those who had as many
 	// as Policy allows.
 	Approved bool
+
+	Purpose string // what it uses data for; empty: nothing that a version has to name
+	Version string // of the policy, that a notice tells of or a request asks about
 }
 
 // Person is what Decide needs to know of the one who would get it.
@@ -36,12 +43,14 @@ type Person struct {
 	At       time.Time // the moment that is asked about; zero: before every pause ends
 	State    State
 	Holds    bool // the service that the alert names
-	Received int  // alerts in the window of Policy.AlertWindow, this one not counted
+	Received int  // alerts in the window of Policy.AlertWindow, or messages about the same version; this one not counted
 }
 
 // Policy holds the limits that the operator sets.
 type Policy struct {
 	AlertCap int // alerts per person in 30 days; 0 means no cap
+
+	Covers func(version, purpose string) bool // whether a version of the policy names a purpose; nil: none does
 }
 
 // Reason says why a message is not sent. The set is closed: results, metrics

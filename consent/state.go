@@ -12,7 +12,8 @@ type Mark struct {
 	At     int64  `json:"t,omitempty"` // received, µs since 1970
 	Via    Via    `json:"v,omitempty"`
 	Source string `json:"s,omitempty"`
-	Unsure bool   `json:"u,omitempty"` // a yes that could be anybody's
+	Unsure bool   `json:"u,omitempty"`  // a yes that could be anybody's
+	Policy string `json:"pv,omitempty"` // the version that a yes was said under
 }
 
 // Time is when the choice was received.
@@ -135,6 +136,9 @@ func (s State) withMarketing(e Entry) State {
 func (s State) choose(before Mark, e Entry) Mark {
 	at := e.Received.UnixMicro()
 	after := Mark{Choice: e.Choice, At: at, Via: e.Via, Source: e.Source, Unsure: e.Choice == In && e.doubtful()}
+	if e.Choice == In {
+		after.Policy = e.PolicyID
+	}
 	switch e.Choice {
 	case Out:
 		if before.Choice != In || before.Unsure || at >= before.At {
@@ -144,6 +148,9 @@ func (s State) choose(before Mark, e Entry) Mark {
 		refused := before.Choice == Out || s.Suppressed != 0 || s.Erased != 0
 		if refused && !e.own() {
 			return before
+		}
+		if before.Choice == In && before.Policy != e.PolicyID && !e.own() {
+			return before // nobody but the person agrees to another version
 		}
 		if before.Choice == "" || at > before.At {
 			return after

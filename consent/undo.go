@@ -7,6 +7,7 @@ import "slices"
 type Return struct {
 	Scope  Scope
 	Choice Choice // In or Lift
+	Policy string // the version that the yes was said under
 }
 
 // Restored tells what comes back when some rows are taken back: all that would
@@ -21,9 +22,9 @@ func Restored(entries []Entry, taken map[int64]bool) []Return {
 		switch {
 		case stands.Choice != Out || would.Choice == Out:
 		case would.Choice == In:
-			back = append(back, Return{scope, In})
+			back = append(back, Return{scope, In, would.Policy})
 		default:
-			back = append(back, Return{scope, Lift})
+			back = append(back, Return{scope, Lift, ""})
 		}
 	}
 	return back

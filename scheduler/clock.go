@@ -30,7 +30,7 @@ func (s *Scheduler) clockLoop(ctx context.Context) {
 // clocks does what is due. One part that fails keeps no other from its work.
 func (s *Scheduler) clocks(ctx context.Context) error {
 	_, err := s.Store.RepeatAlarms(ctx)
-	return errors.Join(s.watchCases(ctx), s.watchMailboxes(ctx), s.watchInboxes(ctx), s.watchReports(ctx), s.watchPaused(ctx), s.watchOutside(ctx), err, s.retain(ctx))
+	return errors.Join(s.activatePolicy(ctx), s.expireSignUps(ctx), s.watchCases(ctx), s.watchMailboxes(ctx), s.watchInboxes(ctx), s.watchReports(ctx), s.watchPaused(ctx), s.watchOutside(ctx), err, s.retain(ctx))
 }
 
 // retain takes away what was kept long enough, once a day.
@@ -38,6 +38,23 @@ func (s *Scheduler) retain(ctx context.Context) error {
 	dropped, done, err := s.Store.RetainDaily(ctx)
 	for _, d := range dropped {
 		s.Log.Info("retention_done", "what", d.What, "rows", d.Rows, "whole", done)
+	}
+	return err
+}
+
+// activatePolicy brings a version of the policy into force when its notice is over.
+func (s *Scheduler) activatePolicy(ctx context.Context) error {
+	ids, err := s.Store.ActivatePolicy(ctx)
+	for _, id := range ids {
+		s.Log.Info("policy_in_force", "version", id)
+	}
+	return err
+}
+
+func (s *Scheduler) expireSignUps(ctx context.Context) error {
+	n, err := s.Store.ExpireSignUps(ctx)
+	if n > 0 {
+		s.Log.Info("signups_expired", "n", n)
 	}
 	return err
 }

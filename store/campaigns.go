@@ -30,11 +30,13 @@ type Campaign struct {
 	SentBy                                      string // who sent an alert or wrote a notice
 	OverCap                                     string // what was decided about those whom the cap holds back: approved, refused; empty: nothing yet
 	Notice                                      string // kind of a notice: legal or sale; empty: it is none
+	Purpose                                     string // what it uses data for; people whose version does not name it are skipped
+	Policy                                      string // version that it tells of or asks about
 }
 
 // Message is what Decide needs of the campaign.
 func (c Campaign) Message() consent.Message {
-	return consent.Message{Class: c.Class, Topic: c.Topic, Service: c.Service, Approved: c.OverCap == overApproved}
+	return consent.Message{Class: c.Class, Topic: c.Topic, Service: c.Service, Approved: c.OverCap == overApproved, Purpose: c.Purpose, Version: c.Policy}
 }
 
 // ErrNotFound means that there is no such campaign, case or person.
@@ -59,9 +61,9 @@ func (s *Store) AddCampaign(ctx context.Context, c Campaign) (id int64, fresh bo
 		if id, err = t.take(ctx, "campaign", 1); err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `INSERT INTO campaign (id, name, class, topic, service, state, source, audience, only_to, alert_key, rate, created, scheduled, start_by, sent_by, notice)
-			VALUES ($1, $2, $3, $4, $5, 'draft', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, id, c.Name, string(c.Class), number(c.Topic), number(c.Service),
-			c.Source, c.Audience, c.OnlyTo, text(c.AlertKey), c.Rate, t.now.UnixMicro(), micro(c.Scheduled), micro(c.StartBy), c.SentBy, c.Notice)
+		_, err = t.exec(ctx, `INSERT INTO campaign (id, name, class, topic, service, state, source, audience, only_to, alert_key, rate, created, scheduled, start_by, purpose, policy, kind, sent_by, notice)
+			VALUES ($1, $2, $3, $4, $5, 'draft', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`, id, c.Name, c.law(), number(c.Topic), number(c.Service),
+			c.Source, c.Audience, c.OnlyTo, text(c.AlertKey), c.Rate, t.now.UnixMicro(), micro(c.Scheduled), micro(c.StartBy), c.Purpose, c.Policy, c.kind(), c.SentBy, c.Notice)
 		return err
 	})
 	return id, fresh, err
@@ -81,13 +83,38 @@ func text(s string) any {
 	return s
 }
 
-const campaignColumns = `id, name, class, COALESCE(topic, 0), COALESCE(service, 0), state, source, audience, only_to,
-	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note, held, pruned = 1, sent_by, over_cap, notice`
+// law is the kind of message by which the law looks at it, as the schema knows
+// them: a request for consent is an offer, which an opt-out stops.
+func (c Campaign) law() string {
+	switch c.Class {
+	case consent.PolicyNotice:
+		return string(consent.Legal)
+	case consent.ConsentRequest:
+		return string(consent.PartnerOffer)
+	}
+	return string(c.Class)
+}
+
+// kind is what the schema keeps beside it.
+func (c Campaign) kind() string {
+	if c.law() != string(c.Class) {
+		return string(c.Class)
+	}
+	return ""
+}
+
+// classOf is the class of a campaign in SQL.
+func classOf(campaign string) string {
+	return `CASE WHEN ` + campaign + `.kind IN ('policy_notice', 'consent_request') THEN ` + campaign + `.kind ELSE ` + campaign + `.class END`
+}
+
+const campaignColumns = `id, name, CASE WHEN kind IN ('policy_notice', 'consent_request') THEN kind ELSE class END, COALESCE(topic, 0), COALESCE(service, 0), state, source, audience, only_to,
+	COALESCE(alert_key, ''), rate, created, scheduled, start_by, started, ended, note, held, pruned = 1, purpose, policy, sent_by, over_cap, notice`
 
 func scanCampaign(row scanner) (c Campaign, err error) {
 	var created, scheduled, startBy, started, ended sql.NullInt64
 	err = row.Scan(&c.ID, &c.Name, &c.Class, &c.Topic, &c.Service, &c.State, &c.Source, &c.Audience, &c.OnlyTo,
-		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note, &c.Held, &c.Pruned, &c.SentBy, &c.OverCap, &c.Notice)
+		&c.AlertKey, &c.Rate, &created, &scheduled, &startBy, &started, &ended, &c.Note, &c.Held, &c.Pruned, &c.Purpose, &c.Policy, &c.SentBy, &c.OverCap, &c.Notice)
 	c.Created, c.Scheduled, c.StartBy = fromMicro(created), fromMicro(scheduled), fromMicro(startBy)
 	c.Started, c.Ended = fromMicro(started), fromMicro(ended)
 	return c, err

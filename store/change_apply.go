@@ -109,7 +109,7 @@ func yeses(to consent.Key, from, have consent.State, at time.Time) (acts []act) 
 		if from.Marketing.Choice == consent.Out && saidYes(have) {
 			said = at.Add(time.Microsecond)
 		}
-		acts = append(acts, act{key: to, scope: scope, choice: consent.In, received: said, source: mark.Source})
+		acts = append(acts, act{key: to, scope: scope, choice: consent.In, received: said, source: mark.Source, policy: mark.Policy})
 	}
 	return acts
 }

@@ -120,6 +120,7 @@ type candidate struct {
 	token                       int64 // of an open claim
 	holds, known, approved      bool
 	person                      consent.State
+	purpose, policy             string
 }
 
 func (g *group) asking(t *tx) (string, []any) {
@@ -128,10 +129,10 @@ func (g *group) asking(t *tx) (string, []any) {
 		asked = append(asked, one.Campaign, one.Address.String())
 	}
 	table, args := t.s.d.given(asked, 2, "BIGINT", "TEXT")
-	return `SELECT d.campaign, d.address, d.state, c.state, c.class, COALESCE(c.topic, 0), COALESCE(c.service, 0), c.over_cap = 'approved',
+	return `SELECT d.campaign, d.address, d.state, c.state, ` + classOf("c") + `, COALESCE(c.topic, 0), COALESCE(c.service, 0), c.over_cap = 'approved', c.purpose, c.policy,
 		COALESCE(k.token, 0), p.address IS NOT NULL, a.state,
 		CASE WHEN c.service IS NULL THEN 1 ELSE (SELECT count(*) FROM holding h WHERE h.service = c.service AND h.person = p.id) END,
-		CASE WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
+		CASE WHEN c.policy <> '' THEN (` + aboutVersion("c.kind", "c.policy", "c.id", "d.address") + `) WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
 			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $1) END
 		FROM ` + table + `
 		JOIN delivery d ON d.campaign = v.column1 AND d.address = v.column2
@@ -146,7 +147,7 @@ func (g *group) readCandidates(found scanned) error {
 		var c candidate
 		var key, state string
 		var holds int
-		err := found.Scan(&ask.Campaign, &key, &c.state, &c.campaignState, &c.class, &c.topic, &c.service, &c.approved,
+		err := found.Scan(&ask.Campaign, &key, &c.state, &c.campaignState, &c.class, &c.topic, &c.service, &c.approved, &c.purpose, &c.policy,
 			&c.token, &c.known, &state, &holds, &c.received)
 		if err != nil {
 			return err
@@ -208,7 +209,7 @@ func (t *tx) verdict(c candidate, token int64) Verdict {
 		return Verdict{Skipped: consent.Erased}
 	}
 	who := consent.Person{At: t.now, State: c.person, Holds: c.holds, Received: c.received}
-	what := consent.Message{Class: consent.Class(c.class), Topic: c.topic, Service: c.service, Approved: c.approved}
+	what := consent.Message{Class: consent.Class(c.class), Topic: c.topic, Service: c.service, Approved: c.approved, Purpose: c.purpose, Version: c.policy}
 	if reason := consent.Decide(who, what, t.s.limits); reason != "" {
 		return Verdict{Skipped: reason}
 	}

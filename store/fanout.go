@@ -94,17 +94,17 @@ func (t *tx) reach(ctx context.Context, c Campaign, cursor, bound int64) (found 
 	}
 	for _, p := range people {
 		if audience.Match(lists.Traits(p)) {
-			found = append(found, reached{p.ID, p.Key.String(), sieve(c, p, t.now)})
+			found = append(found, reached{p.ID, p.Key.String(), t.sieve(c, p)})
 		}
 	}
 	return found, last, nil
 }
 
-func sieve(c Campaign, p Person, now time.Time) consent.Reason {
+func (t *tx) sieve(c Campaign, p Person) consent.Reason {
 	if !c.Class.Marketing() {
 		return "" // what depends on counts is only decided at the claim
 	}
-	return consent.Decide(consent.Person{At: now, State: p.State}, c.Message(), consent.Policy{})
+	return consent.Decide(consent.Person{At: t.now, State: p.State}, c.Message(), t.s.limits)
 }
 
 // members reads the people that a campaign can reach at all: everybody, for an
@@ -176,7 +176,7 @@ func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached) err
 // queue is that of the newsletters for whatever goes to everybody: an alert must
 // not wait behind a notice to all.
 func (c Campaign) queue() string {
-	if c.Class.Marketing() || c.Class == consent.Legal {
+	if c.Class.Marketing() || c.Class == consent.Legal || c.Class == consent.PolicyNotice {
 		return "newsletter"
 	}
 	return "alert"
@@ -211,8 +211,11 @@ func (s *Store) Estimate(ctx context.Context, c Campaign, each func(Person, cons
 
 func (t *tx) decide(ctx context.Context, c Campaign, p Person) consent.Reason {
 	who := consent.Person{At: t.now, State: p.State, Holds: true}
-	if c.Class == consent.Alert {
+	switch c.Class {
+	case consent.Alert:
 		_ = t.QueryRowContext(ctx, alertsReceived, p.Key.String(), t.now.Add(-AlertWindow).UnixMicro(), c.ID).Scan(&who.Received)
+	case consent.PolicyNotice, consent.ConsentRequest:
+		_ = t.QueryRowContext(ctx, aboutVersion(`$1`, `$2`, `$3`, `$4`), string(c.Class), c.Policy, c.ID, p.Key.String()).Scan(&who.Received)
 	}
 	return consent.Decide(who, c.Message(), t.s.limits)
 }
@@ -264,12 +267,12 @@ const ahead = 100
 
 // Unfanned lists them: what is urgent, such as alerts, or what is not.
 func (s *Store) Unfanned(ctx context.Context, urgent bool) ([]Unfanned, error) {
-	which := `IN`
+	which := `c.class IN ('newsletter', 'partner_offer', 'legal')`
 	if urgent {
-		which = `NOT IN`
+		which = `c.class NOT IN ('newsletter', 'partner_offer', 'legal')`
 	}
 	found, err := s.read.QueryContext(ctx, `SELECT c.id, (SELECT count(*) FROM (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state = 'ready' LIMIT $1) x)
-		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 AND c.class `+which+` ('newsletter', 'partner_offer', 'legal') ORDER BY c.id`, ahead)
+		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 AND `+which+` ORDER BY c.id`, ahead)
 	if err != nil {
 		return nil, fmt.Errorf("looking for audiences to write: %w", err)
 	}

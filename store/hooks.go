@@ -187,7 +187,7 @@ func (t *tx) ledgerHappens(ctx context.Context, held map[consent.Key]*standing, 
 	}
 	var all []happening
 	for _, a := range acts {
-		one, err := t.fromLedger(ctx, t.entry(a, 0, held[a.key].subject, ""))
+		one, err := t.fromLedger(ctx, t.entry(a, 0, held[a.key].subject, "", consent.PolicyVersion{}))
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ func pieces() []piece {
 		{name: "keys", what: "the person's key: whatever was sealed under it is unreadable, in every copy", outside: forgetHolders},
 		{name: "evidence", what: "evidence of choices", holds: []string{"annex sealed"}, erase: byHolder(`DELETE FROM annex WHERE holder = $1 AND seq <= $2`, bySeq)},
 		{name: "letters", what: "letters from us", holds: []string{"correspondence sealed"}, erase: eraseLetters},
+		{name: "signups", what: "sign-ups that nobody has confirmed yet", holds: []string{"signup sealed"},
+			erase: byPerson(`DELETE FROM signup WHERE address = $1 AND created <= $2`)},
 		{name: "mails", what: "texts of mails to us", holds: []string{"mail_text sealed"}, erase: eraseMailTexts},
 		{name: "cases", what: "what cases say of the person", holds: []string{"privacy_case email outcome", "case_event sealed"}, erase: eraseCases},
 		{name: "told", what: "what partners and the product are told of the person", holds: []string{"outside_notice sealed"},
@@ -68,6 +70,7 @@ var coded = []string{
 	"journal_owed line", "system_notice id caseno",
 	"api_key prefix digest", "api_answer name print sealed", "hook_event subject external", "provider_event digest",
 	"staff_act address hash", "service_check address", "outside_notice id address about holder", "shared address",
+	"signup id address letter", "signup_count network", "registration account address", "welcomed address",
 }
 
 // impersonal are the columns that hold nothing of a person: settings, states,
@@ -77,7 +80,7 @@ var impersonal = []string{
 	"person created updated shape", "shape id fields", "delivery_sum campaign state reason people returned", "holding service",
 	"ledger seq scope choice received recorded via source policy policy_hash authenticated", "chain one seq",
 	"barrier opened acked in_flight",
-	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held pruned sent_by over_cap notice",
+	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held pruned sent_by over_cap notice purpose policy kind",
 	"delivery state reason job token attempts code status claimed end_at returned changed", "claim token worker at", "retry due",
 	"job id queue kind state generation due campaign subject worker attempts note changed pace", "worker id place role capacity started beat",
 	"warm_up name day step used", "pace_note worker name state rate ceiling cut at", "pace_clear name at",
@@ -95,6 +98,8 @@ var impersonal = []string{
 	"service_check id service state asked ended", "outside_notice kind party name state created asked tries ended", "shared partner since",
 	"feed partner version built since built_at people",
 	"journal_owed seq since", "system_notice system name state asked tries law until ended",
+	"signup state created until ended", "signup_count hour n", "signup_wording hash wording created", "registration at", "welcomed topic at",
+	"policy_version number id hash wording purposes material state posted effective ended",
 }
 
 func pieceCalled(name string) (piece, bool) {

@@ -22,6 +22,7 @@ type act struct {
 	source        string
 	authenticated bool
 	evidence      string // sealed into the annex; empty: none
+	policy        string // the version that a yes was or is said under; empty: the one in force
 }
 
 // standing is what is known of an address key inside a transaction that holds
@@ -121,6 +122,10 @@ func (t *tx) record(ctx context.Context, held map[consent.Key]*standing, acts []
 	if err := t.sharingTurns(ctx, held, acts); err != nil {
 		return 0, err
 	}
+	versions, err := t.versions(ctx)
+	if err != nil {
+		return 0, err
+	}
 	var seq int64
 	var head string
 	if err := t.QueryRowContext(ctx, `SELECT seq, hash FROM chain WHERE one = 1`+t.s.d.forUpdate).Scan(&seq, &head); err != nil {
@@ -131,7 +136,7 @@ func (t *tx) record(ctx context.Context, held map[consent.Key]*standing, acts []
 	var noes []consent.Entry
 	for i, a := range acts {
 		seq++
-		e := t.entry(a, seq, held[a.key].subject, sealed[i])
+		e := t.entry(a, seq, held[a.key].subject, sealed[i], versions.of(a))
 		if err := e.Check(); err != nil {
 			return 0, err
 		}
@@ -227,10 +232,10 @@ func holder(k consent.Key, one *standing) string {
 	return k.String()
 }
 
-func (t *tx) entry(a act, seq int64, subject, sealed string) consent.Entry {
+func (t *tx) entry(a act, seq int64, subject, sealed string, under consent.PolicyVersion) consent.Entry {
 	e := consent.Entry{Seq: seq, Address: a.key, Subject: subject, Scope: a.scope, Choice: a.choice,
 		Received: a.received.UTC().Truncate(time.Microsecond), Recorded: t.now, Via: a.via, Source: a.source,
-		PolicyID: t.s.policy.ID, PolicyHash: t.s.policy.Hash, Authenticated: a.authenticated}
+		PolicyID: under.ID, PolicyHash: under.Hash, Authenticated: a.authenticated}
 	if e.Received.IsZero() {
 		e.Received = t.now
 	}

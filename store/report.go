@@ -29,6 +29,9 @@ type Held struct {
 	Copies     []ReportCopyLink `json:"links_to_copies"`
 	Given      []ReportGiven    `json:"given_to_others"`
 	Notices    map[string]any   `json:"words_of_open_notices"` // by the number of a notice in given_to_others
+	SignUps    []ReportSignUp   `json:"sign_ups"`
+	Accounts   []ReportAccount  `json:"registrations"`
+	Welcomed   []ReportWelcome  `json:"welcomed"`
 }
 
 // ReportPerson is the profile.
@@ -179,6 +182,26 @@ type ReportCopyLink struct {
 	Closed  *time.Time `json:"closed,omitempty"`
 }
 
+// ReportSignUp is a form that was sent in for this address.
+type ReportSignUp struct {
+	State   string     `json:"state"`
+	Created time.Time  `json:"created"`
+	Until   time.Time  `json:"until"`
+	Ended   *time.Time `json:"ended,omitempty"`
+	Detail  any        `json:"detail"`
+}
+
+// ReportAccount is an account whose registration was confirmed to this address.
+type ReportAccount struct {
+	At time.Time `json:"at"`
+}
+
+// ReportWelcome is a topic to which this address was welcomed.
+type ReportWelcome struct {
+	Topic string    `json:"topic"`
+	At    time.Time `json:"at"`
+}
+
 // Held gathers everything that is held under an address key, in one snapshot,
 // for the case that asked for it. Who is stored under the key's other address,
 // if somebody else is, is left out.
@@ -255,7 +278,7 @@ func (g *gathering) report(ctx context.Context) (Held, error) {
 	for _, k := range g.keys {
 		r.AddressKey = append(r.AddressKey, k.(string))
 	}
-	for _, read := range []func(context.Context, *Held) error{g.profile, g.choices, g.messages, g.mails, g.letters, g.cases, g.moves, g.copies, g.given} {
+	for _, read := range []func(context.Context, *Held) error{g.profile, g.choices, g.messages, g.mails, g.letters, g.cases, g.moves, g.copies, g.given, g.signUps, g.registrations, g.welcomes} {
 		if err := read(ctx, &r); err != nil {
 			return r, err
 		}

@@ -245,12 +245,13 @@ func TestAccessOfSomebodyNeverStored(t *testing.T) {
 // holdsNobody lists the tables without a row about a person, each with why.
 var holdsNobody = map[string]string{
 	"system_notice": "what other systems answered to an erasure",
-	"journal_owed":  "lines of the ledger by address key, which the copy shows from the ledger",
-	"proof":         "hashes of signed words",
-	"delivery_sum":  "counts of a campaign",
-	"feed":          "files of partners",
-	"shape":         "names of details that some people have",
-	"warm_up":       "counts of a relay or a provider", "pace_note": "limits of relays and providers", "pace_clear": "names of limits",
+	"signup_count":  "counts of a network", "signup_wording": "what stands on forms", "policy_version": "texts of ours",
+	"journal_owed": "lines of the ledger by address key, which the copy shows from the ledger",
+	"proof":        "hashes of signed words",
+	"delivery_sum": "counts of a campaign",
+	"feed":         "files of partners",
+	"shape":        "names of details that some people have",
+	"warm_up":      "counts of a relay or a provider", "pace_note": "limits of relays and providers", "pace_clear": "names of limits",
 	"counter": "numbers of things", "topic": "names of topics", "service": "names of services", "chain": "the head of the ledger",
 	"campaign": "texts to many", "worker": "processes", "mailbox": "our own mailboxes", "erasure": "what is left of a person who is being erased", "erasure_item": "what an erasure works off", "mail_removal": "mails of an erased person",
 	"alarm": "keys that never name a person", "alarm_told": "numbers of alarms", "tray": "numbers of mails",
@@ -334,7 +335,11 @@ func seedEverywhere(t *testing.T, s *dated, db *sql.DB, key consent.Key) map[str
 	must(t, err)
 	c := theCase(t, s.Store, key)
 	click(t, s.Store, c)
+	must(t, s.SignUp(ctx, store.SignUp{Contact: store.Contact{Email: "ann@example.com", Topics: []string{"product"}}, Wording: "canary form words", Source: "canary-page"}))
+	_, err = s.RegisterAccount(ctx, store.Contact{Email: "ann@example.com", ExternalID: "canary-account"})
+	must(t, err)
 	for _, query := range []string{
+		`INSERT INTO welcomed (address, topic, at) VALUES ('` + key.String() + `', 1, 4480963200000000)`,
 		`INSERT INTO retry (campaign, address, due) VALUES (` + decimal(id) + `, '` + key.String() + `', 4102444800000000)`,
 		`INSERT INTO address_change (id, old, new, state, created, until, ended, holder, sealed) SELECT 1, '` + key.String() + `', 'x', 'dropped', 1, 2, 3, holder, sealed FROM correspondence WHERE kind = 'confirm'`,
 		`INSERT INTO address_link (old, new, at) VALUES ('` + key.String() + `', '` + keyOf(t, s.Store, "ann.old@example.com").String() + `', 1)`,
@@ -360,6 +365,7 @@ func seedEverywhere(t *testing.T, s *dated, db *sql.DB, key consent.Key) map[str
 		"inbound": {"canary-digest", "privacy@example.com/INBOX"}, "correspondence": {`"kind":"confirm"`, `"kind":"report"`, `"language":"de"`},
 		"mail_text": {"Canary words of the mail"}, "case_event": {`"kind":"confirmed"`}, "report_link": {`"links_to_copies":[{`},
 		"address_change": {`"state":"dropped"`, `"detail":{"in_reply_to":`}, "address_link": {keyOf(t, s.Store, "ann.old@example.com").String()},
+		"signup": {"canary form words", "canary-page"}, "registration": {`"registrations":[{`}, "welcomed": {`"welcomed":[{"topic":"product","at":"2111-12-31`},
 		"case_subject": {`"reference":"H-1"`}, "mail_optout": {`"undo_until":"2109-01-01`, `"taken_back":"2110-01-01`, `"batch":31415`, `"found_forged":"2111-01-01`},
 		"staff_act": {"canary docket"}, "disclosure": {"canary court"}, "service_check": {"2113-01-01", "2114-01-01"},
 		"outside_notice": {"canary partner", `"words_of_open_notices":{"N-77":{`}, "shared": {"canary-shared"},

@@ -114,7 +114,7 @@ func (t *tx) sharingTurns(ctx context.Context, held map[consent.Key]*standing, a
 		if state.Sharing.Choice != consent.In && a.scope != consent.ScopeSharing {
 			continue
 		}
-		after[a.key] = state.With(t.entry(a, 0, "", ""))
+		after[a.key] = state.With(t.entry(a, 0, "", "", consent.PolicyVersion{}))
 		erased[a.key] = erased[a.key] || a.scope == consent.ScopeErased
 	}
 	turned := false

@@ -36,7 +36,7 @@ type Options struct {
 	Journal string
 	// JournalAway is told when the journal cannot be reached; it may be nil.
 	JournalAway func(error)
-	Policy      consent.PolicyVersion
+	Policy      consent.PolicyVersion // the first version; see PublishPolicy for those after it
 	Limits      consent.Policy
 	Plan        Plan             // of erasures
 	Law         consent.Law      // by which the clocks of cases run
@@ -67,7 +67,7 @@ type Store struct {
 	serving      *os.File  // the lock of a process that serves
 	prepared     *prepared // nil on PostgreSQL
 	writers      writers   // nil on PostgreSQL
-	policy       consent.PolicyVersion
+	purposes     purposes  // of the versions of the policy
 	limits       consent.Policy
 	plan         Plan
 	law          consent.Law
@@ -92,7 +92,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, policy: o.Policy, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: read, d: d, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, now: o.Now, poke: make(chan struct{})}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -100,6 +100,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		began := time.Now().Add(-time.Second)
 		s.watch.clock = func() time.Duration { return time.Since(began) }
 	}
+	s.limits.Covers = s.covers
 	if d.sqlite() {
 		s.file = strings.TrimPrefix(o.URL, "sqlite:")
 		s.prepared, s.writers = &prepared{ready: map[string]*sql.Stmt{}}, make(writers, 1)
@@ -140,6 +141,12 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 		return errors.New("the journal must lie in a place of its own, not in the database itself (HEED_JOURNAL)")
 	}
 	if err := s.judgeArchive(ctx); err != nil {
+		return err
+	}
+	if err := s.firstPolicy(ctx, o.Policy); err != nil {
+		return err
+	}
+	if err := s.foldAnew(ctx); err != nil {
 		return err
 	}
 	return s.openJournal(ctx, o.Journal)

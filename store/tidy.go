@@ -29,5 +29,5 @@ func (s *Store) tidy(ctx context.Context) (all []Dropped, err error) {
 			return all, fmt.Errorf("tidying up: %w", err)
 		}
 	}
-	return all, firstOf(s.forgetAnswers(ctx), s.forgetHooks(ctx))
+	return all, firstOf(s.forgetAnswers(ctx), s.forgetHooks(ctx), s.tidySignUps(ctx))
 }

@@ -130,7 +130,7 @@ func (t *tx) returns(one *standing, u Undo) []act {
 			at = no.Add(time.Microsecond)
 		}
 		acts = append(acts, act{key: u.Key, scope: back.Scope, choice: back.Choice, received: at, via: consent.ViaConfirmed,
-			source: "undo", authenticated: true, evidence: string(evidence)})
+			source: "undo", authenticated: true, evidence: string(evidence), policy: back.Policy})
 	}
 	return acts
 }

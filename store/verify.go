@@ -44,7 +44,7 @@ func (s *Store) Verify(ctx context.Context) (map[string]Invariant, error) {
 // is older than the opt-out.
 const stoppedAfter = ` FROM ledger l
 	JOIN campaign c ON (c.class = 'newsletter' AND (l.scope = 'marketing' OR l.scope = 'topic:' || c.topic))
-		OR (c.class = 'partner_offer' AND l.scope IN ('marketing', 'partner_offers'))
+		OR (c.class = 'partner_offer' AND (l.scope = 'marketing' OR l.scope = 'partner_offers' AND c.kind = ''))
 	JOIN delivery d ON d.campaign = c.id AND d.address = l.address
 	LEFT JOIN barrier b ON b.seq = l.seq
 	WHERE l.choice = 'out' AND d.state IN ('accepted', 'uncertain')

@@ -24,6 +24,8 @@ func mails(lang string) string {
 	add(ErasureDone(ErasureDoneData{Language: lang, Sender: sender, Reference: "C-12", Asked: pageAt(), Deleted: []string{"Harbour Files"},
 		Kept: []Kept{{"Invoices", "§ 147 AO", pageAt().AddDate(8, 0, 0)}, {"Payments", "a court order", time.Time{}}}}))
 	add(Registration(RegistrationData{Language: lang, Sender: sender, Link: link}))
+	add(AlreadySignedUp(signedUp(lang, sender, "Product news")))
+	add(AccountConfirmed(signedUp(lang, sender, "Product news")))
 	add("footer of an alert", AlertFooter(lang, "Harbour Files", link))
 	return b.String()
 }

@@ -131,6 +131,17 @@ type page struct {
 	Way                        *way
 	Forms                      []form
 	Report                     *reportView
+	SignUp                     *signUpView
+	Problems                   []problem
+	Version                    *versionView
+}
+
+// Tab is what a browser shows of the page outside it.
+func (v *page) Tab() string {
+	if len(v.Problems) > 0 {
+		return fill(v.Words.Signup.ErrorTitle, "name", v.Title)
+	}
+	return v.Title
 }
 
 // speech is a language that the page can be read in; Path is empty for the one that it is in.
@@ -188,17 +199,24 @@ var pageTemplates = sync.OnceValue(func() *template.Template {
 // whole keeps a hyphenated word such as E-Mail on one line of a heading.
 func whole(title string) string { return strings.ReplaceAll(title, "-", "\u2011") }
 
-var style = sync.OnceValue(func() string {
-	raw, err := pageFiles.ReadFile("pages/style.css")
+var style = sync.OnceValue(func() string { return pageFile("style.css") })
+
+// formStyle is that of pages with fields or with a text of ours: the same and more.
+var formStyle = sync.OnceValue(func() string { return style() + pageFile("form.css") })
+
+func pageFile(name string) string {
+	raw, err := pageFiles.ReadFile("pages/" + name)
 	if err != nil {
 		panic(err) // the file is part of the program
 	}
 	return string(raw)
-})
+}
 
-// StyleHash returns the source expression for the style-src of a Content-Security-Policy that lets the pages' one style
-// element through: 'sha256-…', with its quotes.
-func StyleHash() string {
-	sum := sha256.Sum256([]byte(style()))
+// StyleHash returns the source expressions for the style-src of a Content-Security-Policy that let the pages' style element
+// through, in both of its forms: 'sha256-…', with their quotes.
+func StyleHash() string { return hashOf(style()) + " " + hashOf(formStyle()) }
+
+func hashOf(css string) string {
+	sum := sha256.Sum256([]byte(css))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }

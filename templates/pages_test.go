@@ -47,6 +47,31 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"choices-none": func(w io.Writer) error {
 			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, Action: "/p/abc234", Topics: []Choice{{ID: "product", Name: topic}}, Stopped: true})
 		},
+		"sign-up": func(w io.Writer) error { return SignUpPage(w, signUpData(lang, sender, topic)) },
+		"sign-up-one": func(w io.Writer) error {
+			return SignUpPage(w, SignUpData{Language: lang, Sender: sender, Action: "/s", Topics: []SignUpTopic{{ID: "product", Name: topic}}, Mark: "m"})
+		},
+		"sign-up-flaws": func(w io.Writer) error {
+			d := signUpData(lang, sender, topic)
+			d.Values = map[string]string{"email": topic, "first_name": sender}
+			d.Flaws = []SignUpFlaw{{"email", "address"}, {"first_name", "signs"}, {"topics", "missing"}}
+			return SignUpPage(w, d)
+		},
+		"sign-up-asked":   func(w io.Writer) error { return SignUpAskedPage(w, signedUp(lang, sender, topic)) },
+		"sign-up-many":    func(w io.Writer) error { return SignUpManyPage(w, signedUp(lang, sender, topic)) },
+		"sign-up-confirm": func(w io.Writer) error { return SignUpConfirmPage(w, signedUp(lang, sender, topic)) },
+		"signed-up":       func(w io.Writer) error { return SignedUpPage(w, signedUp(lang, sender, topic)) },
+		"sign-up-late":    func(w io.Writer) error { return SignUpLatePage(w, signedUp(lang, sender, topic)) },
+		"agree":           func(w io.Writer) error { return AgreePage(w, signedUp(lang, sender, topic)) },
+		"agreed":          func(w io.Writer) error { return AgreedPage(w, signedUp(lang, sender, topic), false) },
+		"agreed-nothing":  func(w io.Writer) error { return AgreedPage(w, signedUp(lang, sender, topic), true) },
+		"version": func(w io.Writer) error {
+			return VersionPage(w, VersionData{Language: lang, Sender: sender, Version: "2026-06", Text: "# 1\n\n*2*\n\n- 3\n- 4", Hash: "1234",
+				State: "announced", Effective: pageAt().AddDate(0, 0, 30), Agreed: pageAt(), Others: []VersionLink{{"/v/2026-01", "2026-01"}}})
+		},
+		"version-never": func(w io.Writer) error {
+			return VersionPage(w, VersionData{Language: lang, Sender: sender, Personal: true, Others: []VersionLink{{"/v/2026-01", "2026-01"}}})
+		},
 		"undo": func(w io.Writer) error {
 			return UndoPage(w, UndoData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/b/abc234",
 				Stopped: Stops{Topics: []string{topic, "Events"}}, At: pageAt(), Until: pageAt().AddDate(0, 0, 7)})
@@ -61,6 +86,16 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"home":         notice(NoticeData{Kind: NoticeHome, Language: lang, Sender: sender, Contact: contact}),
 		"read-only":    notice(NoticeData{Kind: NoticeReadOnly, Language: lang, Sender: sender}),
 	}
+}
+
+func signUpData(lang, sender, topic string) SignUpData {
+	return SignUpData{Language: lang, Sender: sender, Action: "/s", Topics: []SignUpTopic{{ID: "product", Name: topic}, {ID: "events", Name: "Events", Chosen: true}},
+		Ask: []string{"first_name", "last_name", "company"}, Offers: true, Sharing: true, Policy: "2026-01", Texts: "/v", Source: "sign-up page", Mark: "m"}
+}
+
+func signedUp(lang, sender, topic string) SignedUpData {
+	return SignedUpData{Language: lang, Sender: sender, Contact: "privacy@harbour.example", Link: "https://news.harbour.example/s/abc234", MaskedAddress: Mask("ann@example.com"),
+		Action: "/s/abc234", Chosen: Stops{Topics: []string{topic, "Events"}, Offers: true, Sharing: true}, Policy: "2026-01", Texts: "/v", Way: "/p/abc234"}
 }
 
 func notice(d NoticeData) func(io.Writer) error {
@@ -90,7 +125,8 @@ func TestPagesAreAccessible(t *testing.T) {
 				if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 || title == "" {
 					t.Errorf("h1 %d, main %d, title %q", count["h1"], count["main"], title)
 				}
-				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1, "undo": 1, "choices-torn": 1}[name]
+				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1, "undo": 1, "choices-torn": 1,
+					"sign-up": 1, "sign-up-one": 1, "sign-up-flaws": 1, "sign-up-confirm": 1, "agree": 1}[name]
 				if count["form"] != forms || count["button"] != forms || count["post"] != forms {
 					t.Errorf("%d forms, %d buttons, %d post; want %d", count["form"], count["button"], count["post"], forms)
 				}
@@ -240,7 +276,7 @@ func TestStyleHashMatchesThePages(t *testing.T) {
 	if css != style() {
 		t.Error("the page's style is not the one that StyleHash is of")
 	}
-	if h := StyleHash(); !strings.HasPrefix(h, "'sha256-") || len(h) != len("'sha256-'")+44 {
+	if h := StyleHash(); !strings.HasPrefix(h, "'sha256-") || len(h) != 2*(len("'sha256-'")+44)+1 {
 		t.Errorf("StyleHash() = %s", h)
 	}
 }

@@ -19,6 +19,7 @@ type words struct {
 	Language string       `yaml:"language"`
 	Name     string       `yaml:"name"` // of the language, in itself
 	Footer   footerWords  `yaml:"footer"`
+	Signup   signupWords  `yaml:"signup"`
 	Rights   rightsWords  `yaml:"rights"`
 	Sharing  sharingWords `yaml:"sharing"`
 	Report   reportWords  `yaml:"report"`

@@ -18,6 +18,10 @@ func (s *Server) page(w http.ResponseWriter, code int, lang string, write func(i
 		plainText(w, http.StatusInternalServerError, templates.FailedText(lang)+"\n")
 		return
 	}
+	if line := s.banner(lang); line != "" {
+		whole := bytes.Replace(body.Bytes(), []byte("<main>\n"), []byte("<main>\n"+line), 1)
+		body = *bytes.NewBuffer(whole)
+	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)

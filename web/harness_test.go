@@ -55,6 +55,21 @@ func newBench(t *testing.T, change ...func(*web.Options)) *bench {
 	if err != nil || result.Added != 2 {
 		t.Fatalf("import gave %+v, %v", result, err)
 	}
+	b.open(change...)
+	return b
+}
+
+// newBenchOn serves a store that another bench has filled.
+func newBenchOn(t *testing.T, s *store.Store, change ...func(*web.Options)) *bench {
+	t.Helper()
+	b := &bench{t: t, s: s, log: &logged{}}
+	b.open(change...)
+	return b
+}
+
+func (b *bench) open(change ...func(*web.Options)) {
+	t := b.t
+	t.Helper()
 	o := web.Options{Store: b.s, PublicURL: "https://mail.example.com/news", SenderName: "Harbour & Notes",
 		UnsubscribeAddress: "unsubscribe@harbour.example", Log: slog.New(slog.NewTextHandler(b.log, nil))}
 	for _, one := range change {
@@ -67,7 +82,6 @@ func newBench(t *testing.T, change ...func(*web.Options)) *bench {
 	first := httptest.NewServer(server.Handler())
 	b.server = first
 	t.Cleanup(func() { first.Close() })
-	return b
 }
 
 func (b *bench) key(email string) consent.Key {

@@ -31,6 +31,7 @@ func sections(r store.Held, about store.About, purposes string, topics []store.N
 		{ID: "moves", Entries: each(r.Addresses, moveLine)},
 		{ID: "copies", Entries: each(r.Copies, copyLine)},
 		{ID: "given", Entries: each(r.Given, givenLine)},
+		{ID: "signups", Entries: signUpLines(r)},
 		{ID: "recipients", Entries: each(about.Recipients, recipient)},
 		{ID: "retention", Entries: each(about.Retention, func(k store.Retention) []field {
 			return []field{coded("what", k.What), text("days", strconv.Itoa(k.Days))}
@@ -236,4 +237,18 @@ func recipient(r store.Recipient) []field {
 
 func givenLine(g store.ReportGiven) []field {
 	return []field{when("at", g.At), coded("event", "given_"+g.Kind), text("name", g.To), text("words", g.By), perhaps("ended", g.Ended)}
+}
+
+// signUpLines are the forms sent in for the address, and what followed.
+func signUpLines(r store.Held) (all entries) {
+	for _, one := range r.SignUps {
+		all = append(all, []field{coded("state", one.State), when("created", one.Created), when("until", one.Until), perhaps("ended", one.Ended), open("words", one.Detail)})
+	}
+	for _, one := range r.Accounts {
+		all = append(all, []field{coded("kind", "letter_registered"), when("at", one.At)})
+	}
+	for _, one := range r.Welcomed {
+		all = append(all, []field{coded("kind", "welcome"), text("scope", one.Topic), when("at", one.At)})
+	}
+	return all
 }

@@ -33,6 +33,11 @@ func (s *Server) routes() *http.ServeMux {
 	mux.Handle("/m/{token}", s.route("move", s.move))
 	mux.Handle("/v1/", s.route("api", s.api.ServeHTTP))
 	mux.Handle("/n/{token}", s.route("unused", s.unused))
+	mux.Handle("/s", s.route("sign_up", s.signUp))
+	mux.Handle("/s/{token}", s.route("sign_up_confirm", s.signUpConfirm))
+	mux.Handle("/v", s.route("version", s.version))
+	mux.Handle("/v/{version}", s.route("version", s.version))
+	mux.Handle("/a/{token}", s.route("agree", s.agree))
 	mux.Handle("/healthz", s.route("health", s.health))
 	mux.Handle("/readyz", s.route("ready", s.ready))
 	metrics := promhttp.HandlerFor(s.o.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
@@ -57,7 +62,7 @@ func (s *Server) plainPath(p string) string {
 // path of PUBLIC_URL may itself be "/u".
 func ours(rest string) bool {
 	first, _, _ := strings.Cut(rest, "/")
-	return slices.Contains([]string{"", "u", "p", "b", "c", "r", "m", "n", "v1", "healthz", "readyz", "metrics"}, first)
+	return slices.Contains([]string{"", "u", "p", "b", "c", "r", "m", "n", "s", "v", "a", "v1", "healthz", "readyz", "metrics"}, first)
 }
 
 // route puts around a handler what all have in common.

@@ -32,8 +32,9 @@ type Options struct {
 	Store              *store.Store
 	PublicURL          string // as it stands in mails; may have a path, which a proxy may strip or keep
 	SenderName         string
-	Language           string      // of pages where nothing else is known; empty: en
-	UnsubscribeAddress string      // offered where a link fails; may be empty
+	Language           string // of pages where nothing else is known; empty: en
+	UnsubscribeAddress string // offered where a link fails; may be empty
+	SignUp             SignUpForm
 	About              store.About // who is responsible, who gets data, how long it is kept: told with a copy
 	Ready              []Check
 	Doors              Doors                // for programs
@@ -51,6 +52,8 @@ type Server struct {
 	mux     *http.ServeMux
 	metrics *Metrics
 	api     *api
+
+	announced announcement
 }
 
 // New makes a server. It fails where PublicURL is no URL, or where metrics of

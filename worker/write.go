@@ -85,6 +85,10 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 		l.subject, l.text, wanted, err = w.receipt(ctx, c, p)
 	case store.WriteCorrected, store.WriteRestricted, store.WriteLifting:
 		l.subject, l.text, wanted, err = w.aboutRight(ctx, c, p)
+	case store.WriteSignUp:
+		l.subject, l.text, wanted, err = w.signUp(ctx, c, p)
+	case store.WriteRegistered:
+		l.subject, l.text, wanted = w.registered(c, p)
 	case store.WriteMove, store.WriteMoved:
 		l.subject, l.text, wanted, err = w.moving(ctx, c, p)
 	default:

@@ -60,7 +60,10 @@ func (a *app) store() (*store.Store, error) {
 		return nil, explainOpen(err)
 	}
 	a.opened = s
-	return s, s.SyncTopics(a.ctx, named(c.Topics), named(c.Services))
+	if err := s.SyncTopics(a.ctx, named(topicsOf(c.Topics)), named(c.Services)); err != nil {
+		return s, err
+	}
+	return s, c.syncWelcomes(a.ctx, s)
 }
 
 // storeOptions says where the database, the keys and the journal lie, and what

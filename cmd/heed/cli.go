@@ -16,6 +16,8 @@ type cli struct {
 	Contact  contactCommand  `cmd:"" help:"People: import, export, show, optout."`
 	Suppress suppressCommand `cmd:"" help:"Addresses that are not written to: import, export, forged floods."`
 	Topic    topicCommand    `cmd:"" help:"Topics that people choose from."`
+	SignUp   signUpCommand   `cmd:"" name:"signup" help:"The form by which people sign up: form."`
+	Policy   policyCommand   `cmd:"" help:"Versions of the policy: publish, list, show, withdraw."`
 	Campaign campaignCommand `cmd:"" help:"Newsletters and partner offers, from the file to the results."`
 	Alert    alertCommand    `cmd:"" help:"Service alerts."`
 	Notice   noticeCommand   `cmd:"" help:"Notices that the law wants, or of a sale: new, approve, send, list."`

@@ -28,8 +28,9 @@ func (c *config) check() []error {
 	problems = append(problems, c.Law.check()...)
 	problems = append(problems, c.Alarm.check()...)
 	problems = append(problems, c.Retention.check(c.plan().Backups)...)
-	problems = append(problems, checkNamed("topic", c.Topics)...)
+	problems = append(problems, checkNamed("topic", topicsOf(c.Topics))...)
 	problems = append(problems, checkNamed("service", c.Services)...)
+	problems = append(problems, c.checkSignUp()...)
 	problems = append(problems, c.checkErasure()...)
 	problems = append(problems, c.checkDoors()...)
 	problems = append(problems, c.checkRegister()...)
@@ -154,6 +155,9 @@ func (c *config) checkFiles() (problems []error) {
 	if _, err := c.signer(); err != nil {
 		problems = append(problems, err)
 	}
+	if _, err := c.welcomes(nil); err != nil {
+		problems = append(problems, err)
+	}
 	if c.hasRelay() {
 		if _, err := c.relays(); err != nil {
 			problems = append(problems, err)
@@ -171,7 +175,9 @@ func (c *config) policy() (consent.PolicyVersion, error) {
 	if err != nil {
 		return consent.PolicyVersion{}, hinted(fmt.Errorf("reading the policy %s: %w", c.Policy.ID, err), "policy.file must name the text that people agree to")
 	}
-	return consent.NewPolicyVersion(c.Policy.ID, text), nil
+	first := consent.NewPolicyVersion(c.Policy.ID, text)
+	first.Purposes = c.Policy.Purposes
+	return first, nil
 }
 
 // signer reads the DKIM keys; it is nil where the relay signs.

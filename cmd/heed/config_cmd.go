@@ -46,9 +46,10 @@ type configView struct {
 	File      string          `json:"file"`
 	Settings  []settingView   `json:"settings"`
 	Sender    senderConfig    `json:"sender"`
-	Topics    []namedConfig   `json:"topics"`
+	Topics    []topicConfig   `json:"topics"`
 	Services  []namedConfig   `json:"services"`
 	Policy    policyConfig    `json:"policy"`
+	SignUp    signUpConfig    `json:"signup"`
 	Mailboxes []mailboxConfig `json:"mailboxes"`
 
 	Relays []relayView   `json:"relays"`
@@ -74,7 +75,7 @@ func (c *configPrintCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, Mailboxes: conf.Mailbox,
+	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, SignUp: conf.SignUp, Mailboxes: conf.Mailbox,
 		Inbox: conf.Inbox, Delivery: conf.Delivery, Law: conf.Law, Alarm: conf.Alarm, Retention: conf.Retention,
 		Relays: conf.relayViews(), Limits: conf.Limit, Pace: conf.Pace, Backups: conf.Backup, Systems: conf.System, Webhooks: conf.Webhook, API: conf.API, Register: conf.recipients()}
 	for _, s := range a.flags.table() {
@@ -98,7 +99,7 @@ func (a *app) sayConfig(v configView) {
 	}
 	a.say("sender            %s <%s>, %d DKIM keys, return path %s", v.Sender.Name, v.Sender.From, len(v.Sender.DKIM), v.Sender.ReturnPath)
 	for _, one := range v.Topics {
-		a.say("topic             %s (%s)", one.ID, one.Name)
+		a.say("topic             %s (%s)%s", one.ID, one.Name, welcomedBy(one))
 	}
 	for _, one := range v.Services {
 		a.say("service           %s (%s)", one.ID, one.Name)
@@ -106,6 +107,7 @@ func (a *app) sayConfig(v configView) {
 	for _, one := range v.Mailboxes {
 		a.say("mailbox           %s %s at %s", one.Role, one.Address, redacted(one.URL))
 	}
+	a.say("sign-up           %s", v.SignUp.told())
 	a.sayWays(v)
 	a.sayDuties(v)
 }

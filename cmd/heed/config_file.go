@@ -29,9 +29,10 @@ type fileConfig struct {
 	LogFormat       any `toml:"log_format" json:"log_format"`
 
 	Sender   senderConfig    `toml:"sender" json:"sender"`
-	Topics   []namedConfig   `toml:"topic" json:"topic"`
+	Topics   []topicConfig   `toml:"topic" json:"topic"`
 	Services []namedConfig   `toml:"service" json:"service"`
 	Policy   policyConfig    `toml:"policy" json:"policy"`
+	SignUp   signUpConfig    `toml:"signup" json:"signup"`
 	Mailbox  []mailboxConfig `toml:"mailbox" json:"mailbox"`
 	Inbox    inboxConfig     `toml:"inbox" json:"inbox"`
 	Delivery deliveryConfig  `toml:"delivery" json:"delivery"`
@@ -73,9 +74,18 @@ type namedConfig struct {
 	Name string `toml:"name" json:"name"`
 }
 
+// topicConfig is a topic, and what whoever chose it by themselves is welcomed with.
+type topicConfig struct {
+	ID      string `toml:"id" json:"id"`
+	Name    string `toml:"name" json:"name"`
+	Welcome string `toml:"welcome" json:"welcome,omitempty"` // a file like that of a campaign; empty: no welcome
+}
+
+// policyConfig is the first version of the policy; those after it are published.
 type policyConfig struct {
-	ID   string `toml:"id" json:"id"`
-	File string `toml:"file" json:"file"`
+	ID       string   `toml:"id" json:"id"`
+	File     string   `toml:"file" json:"file"`
+	Purposes []string `toml:"purposes" json:"purposes,omitempty"`
 }
 
 type mailboxConfig struct {

@@ -66,6 +66,14 @@ func (c *config) canSend() error {
 	return nil
 }
 
+func topicsOf(all []topicConfig) []namedConfig {
+	out := make([]namedConfig, len(all))
+	for i, one := range all {
+		out[i] = namedConfig{one.ID, one.Name}
+	}
+	return out
+}
+
 func named(all []namedConfig) []store.Named {
 	out := make([]store.Named, len(all))
 	for i, one := range all {

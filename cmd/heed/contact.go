@@ -19,6 +19,7 @@ type contactCommand struct {
 	Restrict   restrictCommand   `cmd:"" help:"Only keep the data of an address from now on: nothing goes out."`
 	Unrestrict unrestrictCommand `cmd:"" help:"End that, once the person has been told."`
 	Optout     optoutCommand     `cmd:"" help:"Stop mail to an address, on its holder's wish."`
+	Registered registeredCommand `cmd:"" help:"Confirm once that somebody made an account."`
 }
 
 type showCommand struct {
