@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -30,7 +31,7 @@ func (s *Scheduler) clockLoop(ctx context.Context) {
 // clocks does what is due. One part that fails keeps no other from its work.
 func (s *Scheduler) clocks(ctx context.Context) error {
 	_, err := s.Store.RepeatAlarms(ctx)
-	return errors.Join(s.activatePolicy(ctx), s.expireSignUps(ctx), s.watchCases(ctx), s.watchMailboxes(ctx), s.watchInboxes(ctx), s.watchReports(ctx), s.watchPaused(ctx), s.watchOutside(ctx), err, s.retain(ctx))
+	return errors.Join(s.activatePolicy(ctx), s.expireSignUps(ctx), s.watchCases(ctx), s.watchMailboxes(ctx), s.watchInboxes(ctx), s.watchReports(ctx), s.watchPaused(ctx), s.watchOutside(ctx), s.watchJobs(ctx), err, s.retain(ctx))
 }
 
 // retain takes away what was kept long enough, once a day.
@@ -107,6 +108,15 @@ func (s *Scheduler) watchPaused(ctx context.Context) error {
 		return err
 	}
 	return s.Store.MatchAlarms(ctx, store.AlarmPaused, keys)
+}
+
+// watchJobs has an alarm for each kind of work that fails again and again.
+func (s *Scheduler) watchJobs(ctx context.Context) error {
+	kinds, err := s.Store.FailingKinds(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Store.MatchAlarms(ctx, store.AlarmJobs, slices.Sorted(maps.Keys(kinds)))
 }
 
 // watchReports has an alarm while many reports come about mail that was never

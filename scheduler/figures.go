@@ -17,12 +17,13 @@ var (
 	casesOpen    = prometheus.NewDesc("heed_cases_open", "Cases that have not ended, by kind.", []string{"kind"}, nil)
 	casesOverdue = prometheus.NewDesc("heed_cases_overdue", "Cases whose day is past.", nil, nil)
 	alarmsOpen   = prometheus.NewDesc("heed_alarms_open", "Alarms whose cause is there, by kind.", []string{"kind"}, nil)
+	jobsFailing  = prometheus.NewDesc("heed_jobs_failing", "Jobs that fail again and again, by kind.", []string{"kind"}, nil)
 	trayMails    = prometheus.NewDesc("heed_tray_mails", "Mails in the tray for other mail.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (d *deskFigures) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{casesOpen, casesOverdue, alarmsOpen, trayMails} {
+	for _, desc := range []*prometheus.Desc{casesOpen, casesOverdue, alarmsOpen, jobsFailing, trayMails} {
 		out <- desc
 	}
 }
@@ -45,6 +46,9 @@ func (d *deskFigures) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, kind := range store.AlarmKinds() {
 		gauge(alarmsOpen, f.Alarms[kind], kind)
+	}
+	for kind, n := range f.Failing {
+		gauge(jobsFailing, n, kind)
 	}
 	gauge(casesOverdue, f.Overdue)
 	gauge(trayMails, f.Tray)

@@ -241,3 +241,41 @@ func TestATaskThatNobodyBeginsIsCarriedAgain(t *testing.T) {
 		t.Errorf("%d tasks were lost, and generation %d was begun, want 1 and 1", hook.lost.Load(), j.Generation)
 	}
 }
+
+// TestWorkThatFailsRings: a job that fails again and again sets off an alarm, which
+// ends when the job was mended.
+func TestWorkThatFailsRings(t *testing.T) {
+	ctx := context.Background()
+	d := &desk{t: t, store: storetest.Open(t), mini: miniredis.RunT(t), alive: "w1"}
+	d.do(d.store.Start(ctx, d.campaign(3)))
+	_, err := d.store.FanOut(ctx, 1)
+	d.do(err)
+	var j store.Job
+	for range store.Alarming {
+		jobs, err := d.store.Carry(ctx, "newsletter", 9)
+		d.do(err)
+		j, _, err = d.store.Begin(ctx, jobs[0].ID, jobs[0].Generation, "w1")
+		d.do(err)
+		d.do(d.store.FailJob(ctx, j, time.Now().Add(-time.Second), false))
+	}
+	client := redis.NewClient(&redis.Options{Addr: d.mini.Addr()})
+	t.Cleanup(func() { client.Close() })
+	rings := func(want int) {
+		t.Helper()
+		watching, stop := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() {
+			done <- scheduler.New(scheduler.Options{Store: d.store, Redis: client, Log: slog.New(slog.DiscardHandler)}).Run(watching)
+		}()
+		d.eventually(fmt.Sprint(want, " alarms"), func() bool {
+			open, err := d.store.Alarms(ctx, true)
+			d.do(err)
+			return len(open) == want && (want == 0 || open[0].Kind == store.AlarmJobs && open[0].Key == "send")
+		})
+		stop()
+		d.do(<-done)
+	}
+	rings(1)
+	d.do(d.store.RetryJob(ctx, j.ID))
+	rings(0)
+}

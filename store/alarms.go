@@ -32,6 +32,7 @@ const (
 	AlarmFeed        = "feed_late"         // the file of a partner still holds somebody who withdrew
 	AlarmService     = "service_unchecked" // somebody said that they use a service no more, and nobody has looked
 	AlarmWebhook     = "webhook_off"       // a webhook failed for days, and is told nothing any more
+	AlarmJobs        = "job_failing"       // work of a kind fails again and again
 	AlarmTest        = "test"
 )
 
@@ -39,7 +40,7 @@ const (
 func AlarmKinds() []string {
 	return []string{AlarmCaseSoon, AlarmCaseLast, AlarmCaseOverdue, AlarmCaseFirst, AlarmCaseHelp, AlarmCaseLetter,
 		AlarmMailbox, AlarmBrake, AlarmJournal, AlarmSystem, AlarmRestored, AlarmForeign, AlarmPaused, AlarmInbox,
-		AlarmAlertHeld, AlarmPartner, AlarmFeed, AlarmService, AlarmWebhook, AlarmTest}
+		AlarmAlertHeld, AlarmPartner, AlarmFeed, AlarmService, AlarmWebhook, AlarmJobs, AlarmTest}
 }
 
 // Alarm is something that the operator must know at once. Key says which thing

@@ -12,6 +12,7 @@ type Figures struct {
 	Open    map[string]int // cases by kind
 	Overdue int
 	Alarms  map[string]int // open ones by kind
+	Failing map[string]int // jobs by kind that fail again and again
 	Tray    int
 }
 
@@ -29,6 +30,9 @@ func (s *Store) Figures(ctx context.Context) (f Figures, err error) {
 		return f, err
 	}
 	if f.Alarms, err = s.counts(ctx, `SELECT kind, count(*) FROM alarm WHERE cleared IS NULL GROUP BY kind`); err != nil {
+		return f, err
+	}
+	if f.Failing, err = s.FailingKinds(ctx); err != nil {
 		return f, err
 	}
 	err = s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM privacy_case WHERE ended IS NULL AND due < $1), (SELECT count(*) FROM tray)`,

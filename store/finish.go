@@ -8,6 +8,7 @@ import (
 func (s *Store) FinishCampaigns(ctx context.Context) (finished []int64, err error) {
 	const quiet = ` AND c.fanned = 1
 		AND NOT EXISTS (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state IN ('ready', 'carried', 'running'))
+		AND NOT EXISTS (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state = 'failed')
 		AND NOT EXISTS (SELECT 1 FROM retry r WHERE r.campaign = c.id)
 		AND NOT EXISTS (SELECT 1 FROM claim k WHERE k.campaign = c.id)`
 	var candidates int

@@ -82,7 +82,7 @@ var impersonal = []string{
 	"barrier opened acked in_flight",
 	"campaign id name class topic service state source audience alert_key rate created scheduled start_by started ended bound fan_cursor fanned note held pruned sent_by over_cap notice purpose policy kind",
 	"delivery state reason job token attempts code status claimed end_at returned changed", "claim token worker at", "retry due",
-	"job id queue kind state generation due campaign subject worker attempts note changed pace", "worker id place role capacity started beat",
+	"job id queue kind state generation due campaign subject worker attempts note changed pace failures failing", "worker id place role capacity started beat",
 	"warm_up name day step used", "pace_note worker name state rate ceiling cut at", "pace_clear name at",
 	"mailbox name lease_owner lease_until seen role trouble trouble_since noted read_validity read_uid",
 	"privacy_case kind state identity mailbox language received due confirm_until asked ended via opened assignee first_due answered extended last_asked reminded",

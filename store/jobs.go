@@ -18,6 +18,7 @@ type Job struct {
 	Attempts   int
 	Due        time.Time
 	Pace       string // the limit that it was parked for; empty: none
+	Failures   int    // in a row
 }
 
 // TaskID names a generation of a job to asynq, so that a finished or archived
@@ -55,11 +56,11 @@ func jobRows(n int) string {
 	return text
 }
 
-const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due, pace`
+const jobColumns = `id, queue, kind, generation, COALESCE(campaign, 0), COALESCE(subject, 0), attempts, due, pace, failures`
 
 func scanJob(row scanner) (j Job, err error) {
 	var due int64
-	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due, &j.Pace)
+	err = row.Scan(&j.ID, &j.Queue, &j.Kind, &j.Generation, &j.Campaign, &j.Subject, &j.Attempts, &due, &j.Pace, &j.Failures)
 	j.Due = time.UnixMicro(due).UTC()
 	return j, err
 }
@@ -110,7 +111,7 @@ func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
 		if !again.IsZero() {
 			state, generation, due = "ready", j.Generation+1, again
 		}
-		_, err := t.exec(ctx, `UPDATE job SET state = $3, generation = $4, due = $5, changed = $6, worker = ''
+		_, err := t.exec(ctx, `UPDATE job SET state = $3, generation = $4, due = $5, changed = $6, worker = '', failures = 0, failing = NULL
 			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())
 		return err
 	})

@@ -38,7 +38,7 @@ func (s *Store) Park(ctx context.Context, j Job, parts []Parked) error {
 // that no relay takes.
 func (s *Store) Rest(ctx context.Context, j Job, limit string, due time.Time) error {
 	err := s.inTx(ctx, "resting a job", func(t *tx) error {
-		_, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, pace = $3, due = $4, attempts = 0, worker = '', changed = $5
+		_, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, pace = $3, due = $4, attempts = 0, worker = '', failures = 0, failing = NULL, changed = $5
 			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, limit, due.UnixMicro(), t.now.UnixMicro())
 		return err
 	})

@@ -87,10 +87,11 @@ next:
 	return all, found.Err()
 }
 
-// HeldBy counts the messages of a campaign that wait for each limit.
+// HeldBy counts the messages of a campaign that wait for each limit, and, as
+// job:failed, those in batches that were given up.
 func (s *Store) HeldBy(ctx context.Context, campaign int64) (map[string]int, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT j.pace, count(*) FROM job j JOIN delivery d ON d.job = j.id AND d.state = 'waiting'
-		WHERE j.campaign = $1 AND j.state = 'ready' AND j.pace <> '' GROUP BY j.pace`, campaign)
+	found, err := s.read.QueryContext(ctx, `SELECT CASE WHEN j.state = 'failed' THEN 'job:failed' ELSE j.pace END, count(*) FROM job j JOIN delivery d ON d.job = j.id AND d.state = 'waiting'
+		WHERE j.campaign = $1 AND (j.state = 'ready' AND j.pace <> '' OR j.state = 'failed') GROUP BY 1`, campaign)
 	if err != nil {
 		return nil, fmt.Errorf("counting what waits for a limit: %w", err)
 	}

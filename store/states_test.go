@@ -131,6 +131,7 @@ func waysGone(t *testing.T) map[string][]string {
 	}
 	w.campaigns()
 	w.deliveries()
+	w.failures()
 	w.cases()
 	db, err := sql.Open("sqlite", path)
 	must(t, err)
@@ -284,6 +285,22 @@ func (w *walk) again(id int64, d *store.Desk) {
 	w.outcome(d, other, 3, store.Deferred)
 	_, err = w.Cancel(ctx, other)
 	must(w.t, err)
+}
+
+// failures gives up a batch, which is tried again, and a letter, which is dropped.
+func (w *walk) failures() {
+	ctx := context.Background()
+	campaign(w.t, w.Store)
+	j := w.begun()
+	must(w.t, w.FailJob(ctx, j, w.now, true))
+	must(w.t, w.RetryJob(ctx, j.ID))
+	w.opens(consent.KindErasure, 11)
+	jobs, err := w.Carry(ctx, "privacy", 20)
+	must(w.t, err)
+	letter, _, err := w.Begin(ctx, jobs[0].ID, jobs[0].Generation, "w1")
+	must(w.t, err)
+	must(w.t, w.FailJob(ctx, letter, w.now, true))
+	must(w.t, w.DropJob(ctx, letter.ID))
 }
 
 func (w *walk) ask(id int64, person int) store.Ask {

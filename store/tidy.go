@@ -20,7 +20,7 @@ func (s *Store) tidy(ctx context.Context) (all []Dropped, err error) {
 		old  string
 		drop []string
 	}{
-		{"jobs", keepJobs, `SELECT id FROM job WHERE state IN ('done', 'failed') AND changed < $1`, []string{`DELETE FROM job WHERE id IN `}},
+		{"jobs", keepJobs, `SELECT id FROM job WHERE (state = 'done' OR state = 'failed' AND campaign IN (SELECT id FROM campaign WHERE state NOT IN ('sending', 'paused'))) AND changed < $1`, []string{`DELETE FROM job WHERE id IN `}},
 		{"alarms", keepAlarms, `SELECT id FROM alarm WHERE cleared < $1`, []string{`DELETE FROM alarm_told WHERE alarm IN `, `DELETE FROM alarm WHERE id IN `}},
 	} {
 		d := Dropped{What: one.what, Before: s.now().UTC().Add(-one.keep)}

@@ -47,6 +47,8 @@ var alarmWords = map[string]AlarmWords{
 		"`heed service checks` lists them; answer with `heed service check NUMBER --ended` or `--kept`"},
 	"webhook_off": {"a webhook took nothing for five days, or said that it is gone; it is told nothing any more, and what it misses is kept for thirty days",
 		"ask whoever runs it; then `heed webhook enable ID` tells it all that it has missed"},
+	"job_failing": {"work of one kind (send: a batch of a campaign, write: a letter, erase: a deletion, tell: another system, alarm, hook) fails again and again; what it was to do waits",
+		"`heed job list` shows it, and `job_failed` in the log says why; mend that, then `heed job retry ID`. Nothing is lost meanwhile, but a case's time runs"},
 	"test": {"somebody tries whether alarms arrive", "nothing: it arrived"},
 }
 

@@ -37,16 +37,83 @@ func (w *Worker) handle(queue string, task *asynq.Task) error {
 	if err == nil {
 		return nil
 	}
-	w.Log.Error("job_failed", "job", j.ID, "kind", j.Kind, "error", err)
-	return reduce(w.putDown(j))
+	return reduce(w.failed(j, err))
 }
+
+// failed puts a job down that came to no end. One that waits for the relay is no
+// failure; what fails again and again waits longer and longer.
+func (w *Worker) failed(j store.Job, cause error) error {
+	var waits errWaits
+	if errors.As(cause, &waits) {
+		w.Log.Warn("job_waits", "job", j.ID, "kind", j.Kind, "error", cause)
+		return w.persist(func() error { return w.Store.EndJob(w.hard, j, w.Now().Add(backOff(j.Attempts))) })
+	}
+	j.Failures++
+	w.Log.Error("job_failed", "job", j.ID, "kind", j.Kind, "failures", j.Failures, "error", cause)
+	rule := endurances[j.Kind]
+	again := w.Now().Add(rule.wait(j.Failures))
+	return w.persist(func() error {
+		parted := false
+		if j.Kind == "send" && j.Failures >= partAfter {
+			var err error
+			soon := w.Now().Add(backOff(1))
+			if parted, err = w.Store.Halve(w.hard, j, soon); err != nil {
+				return err
+			} else if parted {
+				again = soon
+			}
+		}
+		final := rule.most > 0 && j.Failures >= rule.most && !parted
+		if final {
+			w.Log.Error("job_given_up", "job", j.ID, "kind", j.Kind, "failures", j.Failures)
+		}
+		return w.Store.FailJob(w.hard, j, again, final)
+	})
+}
+
+// endurance is how a kind of job is tried that fails.
+type endurance struct {
+	longest time.Duration // between two tries
+	most    int           // failures in a row, then a person must look; 0: it is tried for ever
+}
+
+// What people have a right to, and what others must hear, is never given up: a
+// person is told of it, and it is tried all the same. A kind that is not known was
+// made by a newer heed, which will do it.
+var endurances = map[string]endurance{
+	"send":  {time.Minute, 12},
+	"write": {30 * time.Minute, 14},
+	"erase": {15 * time.Minute, 0},
+	"tell":  {time.Hour, 0},
+	"alarm": {15 * time.Minute, 0},
+	"hook":  {time.Hour, 0},
+}
+
+// partAfter is how often a batch fails before it is parted, so that one message that
+// cannot be sent keeps no other waiting.
+const partAfter = 3
+
+// wait doubles with each failure.
+func (e endurance) wait(failures int) time.Duration {
+	return min(500*time.Millisecond<<min(failures, 20), max(e.longest, time.Minute))
+}
+
+// errWaits means that a job can do nothing before the relay is back.
+type errWaits struct{ error }
+
+func (e errWaits) Unwrap() error { return e.error }
 
 // putDown has a job carried again. A store that is away is waited for: a job
 // that stays begun in the name of a worker that lives is nobody's, for ever. The
 // jobs of one that stops are taken back by the sweep.
 func (w *Worker) putDown(j store.Job) error {
+	return w.persist(func() error { return w.Store.EndJob(w.hard, j, w.Now().Add(backOff(j.Attempts))) })
+}
+
+// persist tries until the store takes it, or the worker stops.
+func (w *Worker) persist(step func() error) error {
 	for {
-		err := w.Store.EndJob(w.hard, j, w.Now().Add(backOff(j.Attempts)))
+		err := step()
 		if err == nil {
 			return nil
 		}

@@ -49,6 +49,11 @@ func (w *Worker) write(ctx context.Context, j store.Job) error {
 		if state, code, err = w.deliver(ctx, fmt.Sprintf("letter-%d", c.ID), l); err != nil {
 			return err
 		}
+		if state == "" && w.Now().Sub(c.Created) < letterTime {
+			return w.Store.EndJob(ctx, j, w.Now().Add(w.letterWait(j.Attempts)))
+		} else if state == "" {
+			state = "rejected"
+		}
 		w.Log.Info("letter_done", "kind", c.Kind, "outcome", state, "code", code)
 		c = w.kept(c, l)
 	}
@@ -56,6 +61,15 @@ func (w *Worker) write(ctx context.Context, j store.Job) error {
 		return err
 	}
 	return w.Store.EndJob(ctx, j, time.Time{})
+}
+
+// letterTime is how long a letter is tried that the relay defers (RFC 5321
+// §4.5.4.1: four to five days at least). Then it counts as refused.
+const letterTime = 5 * 24 * time.Hour
+
+// letterWait is the time until the next try: a minute, and longer and longer.
+func (w *Worker) letterWait(attempts int) time.Duration {
+	return min(w.RetryFirst/30<<min(max(attempts-1, 0), 10), time.Hour)
 }
 
 // letter finds who it goes to and puts it into words, each kind by its own
@@ -116,8 +130,8 @@ func (w *Worker) recipient(ctx context.Context, c store.Correspondence) (p store
 
 // deliver hands a letter to the relay. It carries the null return path and says
 // that a machine wrote it, and nobody is to report on it (RFC 3834 §3.3, §5),
-// unless a person did. The state is sent or rejected; an error means that it is
-// to be tried again.
+// unless a person did. The state is sent or rejected, or empty where the relay wants
+// it later.
 func (w *Worker) deliver(ctx context.Context, id string, l letter) (state string, code int, err error) {
 	headers := mailer.Headers{From: mailer.Address{Name: w.Sender.Name, Addr: w.Sender.From}, To: mailer.Address{Addr: l.to},
 		Subject: l.subject, Date: w.Now(), MessageID: id + "@" + w.Sender.Domain}
@@ -153,7 +167,7 @@ func (w *Worker) handOver(ctx context.Context, to string, msg []byte) (state str
 	}()
 	conn, err := l.ready(ctx)
 	if err != nil {
-		return "", 0, err
+		return "", 0, errWaits{err}
 	}
 	r := conn.Send(ctx, mailer.Envelope{To: to, Quiet: true}, msg, func(context.Context) (bool, error) { return true, nil })
 	l.heard(r)
@@ -163,5 +177,8 @@ func (w *Worker) handOver(ctx context.Context, to string, msg []byte) (state str
 	case mailer.Rejected:
 		return "rejected", r.Code, nil
 	}
-	return "", r.Code, fmt.Errorf("the relay did not take the letter yet: %s %d %s", r.Outcome, r.Code, r.Enhanced)
+	if failed, _ := trouble(r); failed || r.Code == 0 {
+		return "", r.Code, errWaits{fmt.Errorf("the relay did not take the letter yet: %s %d %s", r.Outcome, r.Code, r.Enhanced)}
+	}
+	return "", r.Code, nil
 }

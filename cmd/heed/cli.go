@@ -32,6 +32,7 @@ type cli struct {
 	Tray     trayCommand       `cmd:"" help:"Mail that asks for nothing: list, show, case, clear."`
 	Retain   retentionCommand  `cmd:"" name:"retention" help:"How long what is kept of people stays: run."`
 	Pace     paceCommand       `cmd:"" help:"Relays and limits: show, clear."`
+	Job      jobCommand        `cmd:"" help:"Work that fails again and again: list, retry, drop."`
 	Alarms   alarmCommand      `cmd:"" name:"alarm" help:"What the operator must know at once: list, test."`
 	Backup   backupCommand     `cmd:"" help:"Copy the database into a file while everything goes on."`
 	Restore  restoreCommand    `cmd:"" help:"Put a backup in the place of the database."`
