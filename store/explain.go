@@ -19,6 +19,8 @@ type Explanation struct {
 	Ledger   []ExplainLine   `json:"ledger"`
 	Messages []ExplainSent   `json:"messages"`
 	Letters  []ExplainLetter `json:"letters"`
+	Cases    []ExplainCase   `json:"cases"`
+	Given    []ReportGiven   `json:"given_to_others"`
 }
 
 // ExplainState is the fold of the ledger in words.
@@ -63,6 +65,16 @@ type ExplainLetter struct {
 	At    time.Time `json:"at"`
 }
 
+// ExplainCase is a request of this person.
+type ExplainCase struct {
+	Reference string     `json:"reference"`
+	Kind      string     `json:"kind"`
+	State     string     `json:"state"`
+	Via       string     `json:"via"`
+	Received  time.Time  `json:"received"`
+	Ended     *time.Time `json:"ended,omitempty"`
+}
+
 // Explain tells everything about one address, stored or not.
 func (s *Store) Explain(ctx context.Context, address string) (Explanation, error) {
 	key, email, err := s.Key(address)
@@ -96,7 +108,30 @@ func (s *Store) Explain(ctx context.Context, address string) (Explanation, error
 		}
 		e.Letters = append(e.Letters, ExplainLetter{one.Kind, one.State, one.Case, at})
 	}
-	return e, err
+	if err != nil {
+		return e, err
+	}
+	return e, s.explainRest(ctx, key, &e)
+}
+
+// explainRest adds the person's requests, and what others were given or told.
+func (s *Store) explainRest(ctx context.Context, key consent.Key, e *Explanation) error {
+	var r Held
+	err := s.inSnapshot(ctx, func(t *tx) error {
+		g, err := t.gather(ctx, key)
+		if err != nil {
+			return err
+		}
+		if err := g.cases(ctx, &r); err != nil {
+			return err
+		}
+		return g.given(ctx, &r)
+	})
+	e.Cases, e.Given = []ExplainCase{}, append([]ReportGiven{}, r.Given...)
+	for _, c := range r.Cases {
+		e.Cases = append(e.Cases, ExplainCase{c.Reference, c.Kind, c.State, c.Via, c.Received, c.Ended})
+	}
+	return err
 }
 
 // StateInWords says what a state means for each topic, at a moment.

@@ -24,6 +24,7 @@ type cli struct {
 	Service  serviceCommand  `cmd:"" help:"Services that people use: list, checks, check."`
 
 	Explain  explainCommand    `cmd:"" help:"Tell all that is known of one address, and why it got what."`
+	Consent  consentCommand    `cmd:"" help:"What can be proven of what people agreed to: proof."`
 	Case     caseCommand       `cmd:"" help:"Privacy requests and what a person must look at."`
 	Register registerCommand   `cmd:"" help:"Who else gets people's data."`
 	Sharing  sharingCommand    `cmd:"" help:"What partners are given of those who agreed: feed, status, acknowledge."`
