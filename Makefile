@@ -1,12 +1,10 @@
 # Each target says what it does in the comment behind it; `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo openapi test test-unit test-race corpus e2e chaos simulate bench bench-large backlog fuzz build lint clean
+.PHONY: help demo openapi test test-unit test-race corpus e2e chaos simulate simulate-full bench bench-large backlog fuzz build lint clean
 
 ROUNDS ?= 20
 FUZZTIME ?= 30s
-SEEDS ?= 10000
-FROM ?= 0
 
 # A collection of real mails beside this folder is tested against where it exists.
 HEED_CORPUS ?= ../shared/corpus
@@ -15,7 +13,7 @@ export HEED_CORPUS := $(abspath $(HEED_CORPUS))
 endif
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## the whole story on your machine: no services, no configuration, nothing is sent out
 	@.ci/build
@@ -41,6 +39,9 @@ chaos: ## rounds of faults by seed, ROUNDS=n (20) of them, counted in chaos.json
 
 simulate: ## courses of events of the send by seed, SEEDS=n (10000) of them from FROM=n (0) on; SEED=n shows one
 	@HEED_SIM_SEEDS=$(SEEDS) HEED_SIM_FROM=$(FROM) HEED_SIM_SEED=$(SEED) .ci/suites simulate
+
+simulate-full: ## the same of whole machines, with asynq, Redis, SMTP and the web: SEEDS=n (300), FROM=n, SEED=n
+	@HEED_SIM_SEEDS=$(SEEDS) HEED_SIM_FROM=$(FROM) HEED_SIM_SEED=$(SEED) .ci/suites machines
 
 bench: ## measure how fast and how exact it is, half an hour long; writes bench.json
 	@.ci/suites bench

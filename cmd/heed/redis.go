@@ -25,6 +25,7 @@ type transport struct {
 // openRedis makes a client; nothing is asked yet. Without an address Redis
 // runs in this process, in memory, without a port.
 func openRedis(address string) (*transport, error) {
+	hushRedis()
 	if address == "" {
 		return embeddedRedis(), nil
 	}
@@ -34,6 +35,15 @@ func openRedis(address string) (*transport, error) {
 	}
 	return &transport{UniversalClient: client, close: func() { client.Close() }}, nil
 }
+
+// hushRedis keeps go-redis from writing lines of its own between the events of the
+// log. What goes wrong with Redis is an event already: queue_note, queue_unreachable.
+var hushRedis = sync.OnceFunc(func() { redis.SetLogger(hushed{}) })
+
+type hushed struct{}
+
+// Printf implements go-redis's logger.
+func (hushed) Printf(context.Context, string, ...any) {}
 
 var errRedisURL = hinted(errors.New("REDIS_URL cannot be read"),
 	"write redis://[user:password@]host:6379/0, rediss://…, unix:///path/redis.sock, redis+sentinel://host:26379?master_name=NAME&addr=host2:26379 or redis+cluster://host:6379?addr=host2:6379")
