@@ -97,7 +97,7 @@ func (m *simMachine) serve() (err error) {
 	defer p.redis.close()
 	parts, err := m.parts(p)
 	if err == nil {
-		err = s.SyncTopics(m.ctx, named(p.c.Topics), named(p.c.Services))
+		err = s.SyncTopics(m.ctx, named(topicsOf(p.c.Topics)), named(p.c.Services))
 	}
 	if err != nil {
 		return err
