@@ -25,6 +25,8 @@ const (
 	PurposeUndo    Purpose = 5 // take back the opt-out by mail whose ledger row ends in Scope
 	PurposeReport  Purpose = 6 // a copy of what is held; Scope is the end of the number of its link
 	PurposeMove    Purpose = 7 // one half of a change of address, whose number ends in Scope
+	PurposeStatus  Purpose = 8 // where the request stands whose number ends in Scope; it may be withdrawn
+	PurposeWeb     Purpose = 9 // the web version of the campaign whose number ends in Scope; it names nobody
 
 	PurposeUnused Purpose = 20 // say that a service is not used any more; Scope is its number
 	PurposeSignUp Purpose = 24 // confirm the sign-up whose number ends in Scope

@@ -47,6 +47,10 @@ func choiceScopes(states ...State) []Scope {
 	return all
 }
 
+// Chose is the choice on record for a scope itself; empty where nothing was
+// said.
+func (s State) Chose(scope Scope) Choice { return s.mark(scope).Choice }
+
 // mark is the choice on record for a scope itself.
 func (s State) mark(scope Scope) Mark {
 	if topic, ok := scope.Topic(); ok {

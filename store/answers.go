@@ -20,8 +20,13 @@ const (
 	LettersAnHour = 500
 )
 
-// automatic lists the letters that nobody of the staff wrote.
-const automatic = `('` + WriteConfirm + `', '` + WriteNotice + `', '` + WriteAnswer + `', '` + WriteUnknown + `', '` + WriteReceipt + `', '` + WriteForged + `')`
+// automatic lists the letters that nobody of the staff wrote; hourly those that
+// the hour's bound counts, with the links that people ask for on a page.
+const (
+	automaticKinds = `'` + WriteConfirm + `', '` + WriteNotice + `', '` + WriteAnswer + `', '` + WriteUnknown + `', '` + WriteReceipt + `', '` + WriteForged + `'`
+	automatic      = `(` + automaticKinds + `)`
+	hourly         = `(` + automaticKinds + `, '` + WriteChoices + `')`
+)
 
 // answerOptOut writes the one letter that an opt-out by mail is owed, if any. A
 // mail that anybody could have written is announced to the address on file, with
@@ -193,11 +198,11 @@ func (t *tx) adoptLetter(ctx context.Context, id int64, c Correspondence) error 
 // LetterTurn tells when a letter may go out: at once, or when the hour's letters
 // are fewer. Nothing is lost, it only waits.
 func (s *Store) LetterTurn(ctx context.Context, c Correspondence) (at time.Time, err error) {
-	if !strings.Contains(automatic, "'"+c.Kind+"'") {
+	if !strings.Contains(hourly, "'"+c.Kind+"'") {
 		return time.Time{}, nil // staff wrote it
 	}
 	var ended int64
-	err = s.read.QueryRowContext(ctx, `SELECT ended FROM correspondence WHERE state = 'sent' AND ended > $1 AND kind IN `+automatic+`
+	err = s.read.QueryRowContext(ctx, `SELECT ended FROM correspondence WHERE state = 'sent' AND ended > $1 AND kind IN `+hourly+`
 		ORDER BY ended DESC LIMIT 1 OFFSET $2`, s.now().Add(-time.Hour).UnixMicro(), LettersAnHour-1).Scan(&ended)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil

@@ -132,6 +132,7 @@ type Report struct {
 	Received time.Time // zero: now
 	Note     string    // kept sealed
 	By       string
+	Language string // of the letters; empty: the person's
 }
 
 // OpenCase opens a case by hand. Its clock runs from the day on which the
@@ -142,7 +143,7 @@ func (s *Store) OpenCase(ctx context.Context, r Report) (id int64, err error) {
 		return 0, err
 	}
 	err = s.inTx(ctx, "opening a case", func(t *tx) error {
-		m := Inbound{Mailbox: r.Mailbox, Received: r.Received, Via: r.Via, By: r.By, Request: consent.Request{Kind: consent.Kind(r.Kind), From: email}}
+		m := Inbound{Mailbox: r.Mailbox, Received: r.Received, Via: r.Via, By: r.By, Request: consent.Request{Kind: consent.Kind(r.Kind), From: email, Language: r.Language}}
 		if m.Received.IsZero() {
 			m.Received = t.now
 		}

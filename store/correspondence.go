@@ -35,6 +35,8 @@ const (
 	WriteMove    = "move"    // one of the two links that change an address
 	WriteMoved   = "moved"   // that it is changed
 
+	WriteChoices = "choices" // the link to the page with one's choices, which somebody asked for
+
 	WriteCorrected  = "corrected"  // which details were corrected
 	WriteRestricted = "restricted" // that the data is only kept from now on
 	WriteLifting    = "lifting"    // that this ends, before it does

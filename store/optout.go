@@ -28,7 +28,8 @@ type Stopped struct {
 	Topic      string // name of the topic that stopped, empty for all marketing
 	Effective  time.Time
 	Already    bool
-	Outweighed bool // a yes that came later, before this was recorded, stands
+	Outweighed bool  // a yes that came later, before this was recorded, stands
+	Reference  int64 // number of the row in the ledger by which it is stopped
 
 	seq int64 // its row in the ledger; 0 where nothing was written
 }
@@ -48,10 +49,20 @@ func (s *Store) OptOut(ctx context.Context, o OptOut) (Stopped, error) {
 	if err != nil {
 		return Stopped{}, err
 	}
+	if stopped.Reference = stopped.seq; stopped.seq == 0 {
+		stopped.Reference = s.lastStop(ctx, o.Key, stopped.Scope)
+	}
 	if topic, ok := stopped.Scope.Topic(); ok {
 		stopped.Topic, _ = s.topicName(ctx, topic)
 	}
 	return stopped, nil
+}
+
+// lastStop finds the row by which a scope is stopped; 0 where it cannot be told.
+func (s *Store) lastStop(ctx context.Context, key consent.Key, scope consent.Scope) (seq int64) {
+	_ = s.read.QueryRowContext(ctx, `SELECT COALESCE(max(seq), 0) FROM ledger WHERE address = $1 AND choice = 'out' AND scope IN ($2, 'marketing')`,
+		key.String(), string(scope)).Scan(&seq) // a number for people, which may be missing
+	return seq
 }
 
 // optOut records an opt-out for a locked key, unless nothing is left to stop. A

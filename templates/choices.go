@@ -19,6 +19,7 @@ type ChoicesData struct {
 	Topics        []Choice
 	Stopped       bool // nothing is left that the button for everything would stop
 	Conflicts     []Conflict
+	Fresh         string // path that mails a link to the address on file, with which everything can be changed; may be empty
 }
 
 // ChoicesPage writes what a person gets, each with a form of its own that stops it, and one that stops everything:
@@ -26,6 +27,7 @@ type ChoicesData struct {
 func ChoicesPage(w io.Writer, d ChoicesData) error {
 	words := wordsFor(d.Language)
 	v := newPage(words, d.Sender, words.Pages.ChoicesTitle)
+	v.Fresh = fresh(words, d.Fresh)
 	v.MaskedAddress, v.What = clean(d.MaskedAddress), fillClean(words.Pages.ChoicesAll, "sender", d.Sender)
 	for _, one := range d.Conflicts {
 		v.Notes = append(v.Notes, words.conflict(one))

@@ -18,6 +18,7 @@ type Conflict struct {
 	Yes, No time.Time
 	How     string // how the yes came: page, confirmed, import …, a way as the ledger names it
 	Way     string // how the no came
+	Field   string // value that the buttons post by which the person picks; empty: there are none
 }
 
 // OptOutData fills the letters about an opt-out by mail. Times are shown on the wall clock of their location, and name it.
@@ -222,7 +223,7 @@ func (w *words) conflict(c Conflict) string {
 func (w *words) way(via string) string {
 	l := w.Letters
 	said := map[string]string{"page": l.ViaPage, "api": l.ViaPage, "confirmed": l.ViaLink, "mail": l.ViaMail, "one_click": l.ViaButton,
-		"staff": l.ViaStaff, "spam_report": l.ViaReport}[via]
+		"staff": l.ViaStaff, "spam_report": l.ViaReport, "signal": w.Centre.WaySignal}[via]
 	if said == "" {
 		return l.ViaList
 	}

@@ -47,7 +47,9 @@ var sellingWords = regexp.MustCompile(`(?i)(?:^|[^\pL])(discounts?|special offer
 	`скидк[аи]|акция|купите|знижк[аи]|акція|купуйте|indirim|kampanya|hemen al|خصم|عرض خاص|اشتر الآن)(?:[^\pL]|$)`)
 
 // bound tells the classes that go to people whatever they opted out of.
-func bound(c consent.Class) bool { return c == consent.Alert || c == consent.Legal || c == consent.PolicyNotice }
+func bound(c consent.Class) bool {
+	return c == consent.Alert || c == consent.Legal || c == consent.PolicyNotice
+}
 
 // unsubscribes refuses the fields of newsletters, before the parser that knows none of them.
 func (c Campaign) unsubscribes() error {

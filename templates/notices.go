@@ -29,6 +29,7 @@ type NoticeData struct {
 	Contact   string // the unsubscribe address, for NoticeBadLink, NoticeTryAgain and NoticeHome; may be empty
 	Days      int    // how long the link was good, for NoticeExpired
 	Reference string // of the case, for NoticeUsed; may be empty
+	Ask       string // path of the page that mails a new link, for NoticeBadLink and NoticeHome; may be empty
 }
 
 // NoticePage writes what happened and what to do next. It fails for a kind that there is not.
@@ -41,6 +42,9 @@ func NoticePage(w io.Writer, d NoticeData) error {
 	v := newPage(words, d.Sender, said.title)
 	v.What, v.After = said.text, said.more
 	v.Reference = reference(words, d.Reference)
+	if d.Ask != "" && (d.Kind == NoticeBadLink || d.Kind == NoticeHome) {
+		v.Way = &way{d.Ask, words.Centre.AskTitle}
+	}
 	v.Contact = contactIn(said.write, clean(d.Contact))
 	return v.write(w, "notice.html")
 }

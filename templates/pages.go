@@ -38,6 +38,9 @@ func UnsubscribePage(w io.Writer, d UnsubscribeData) error {
 	v.What = stopped(words.Pages.StopTopic, words.Pages.StopAll, d.Sender, d.Topic)
 	v.MaskedAddress = clean(d.MaskedAddress)
 	v.Button = &form{Action: d.Action, Name: oneClickField, Value: oneClickValue, Label: words.Pages.StopButton}
+	if d.Topic != "" {
+		v.Forms = []form{{Action: d.Action, Name: oneClickField, Value: oneClickValue, Label: words.Pages.ChoicesAllButton, Quiet: true, Fields: []HiddenField{{"scope", "all"}}}}
+	}
 	return v.write(w, "unsubscribe.html")
 }
 
@@ -49,12 +52,20 @@ type DoneData struct {
 	At       time.Time // when the opt-out took effect, which may be long ago
 	InFlight int       // messages that were already on their way then
 	Choices  string    // path of the page with everything else; left out where all is stopped, and may be empty
+	Already  bool      // by an earlier opt-out
+	Number   string    // reference; may be empty
+	Fresh    string    // path that mails a link with which it can be taken back; may be empty
 }
 
 // DonePage writes the answer to an opt-out: since when it holds, what stopped, what continues, and where to stop more.
 func DonePage(w io.Writer, d DoneData) error {
 	words := wordsFor(d.Language)
-	v := newPage(words, d.Sender, words.Pages.DoneTitle)
+	title := words.Pages.DoneTitle
+	if d.Already {
+		title = words.Centre.AlreadyTitle
+	}
+	v := newPage(words, d.Sender, title)
+	v.Reference, v.Fresh = reference(words, d.Number), fresh(words, d.Fresh)
 	v.What = stopped(words.Pages.DoneTopic, words.Pages.DoneAll, d.Sender, d.Topic)
 	v.After, v.InFlight = fill(words.Pages.DoneSince, "time", words.moment(d.At), "date", words.date(d.At)), d.InFlight > 0
 	if d.Topic != "" {
@@ -62,6 +73,17 @@ func DonePage(w io.Writer, d DoneData) error {
 	}
 	return v.write(w, "done.html")
 }
+
+// fresh is the button that mails a link to the address on file.
+func fresh(w *words, path string) *form {
+	if path == "" {
+		return nil
+	}
+	return &form{Action: path, Name: FieldFresh, Value: "yes", Label: w.Centre.FreshButton, Quiet: true}
+}
+
+// FieldFresh with the value "yes" is what the button posts that mails a link.
+const FieldFresh = "fresh"
 
 func stopped(topicSentence, allSentence, sender, topic string) string {
 	if topic == "" {
@@ -131,6 +153,13 @@ type page struct {
 	Way                        *way
 	Forms                      []form
 	Report                     *reportView
+	Centre                     *centreView
+	Failed                     bool // something that was filled in is wrong
+	Field                      *field
+	Steps                      []step
+	Mistake                    string
+	Fresh                      *form
+	Torn                       []torn
 	SignUp                     *signUpView
 	Problems                   []problem
 	Version                    *versionView
@@ -138,6 +167,9 @@ type page struct {
 
 // Tab is what a browser shows of the page outside it.
 func (v *page) Tab() string {
+	if v.Failed {
+		return v.Words.Centre.Error + ": " + v.Title
+	}
 	if len(v.Problems) > 0 {
 		return fill(v.Words.Signup.ErrorTitle, "name", v.Title)
 	}
@@ -178,6 +210,7 @@ type way struct{ Path, Label string }
 type form struct {
 	Action, Name, Value, Label string
 	Quiet                      bool // not the button that most people come for
+	Fields                     []HiddenField
 }
 
 func newPage(w *words, sender, title string) *page {
@@ -192,9 +225,14 @@ func (v *page) write(w io.Writer, file string) error {
 }
 
 var pageTemplates = sync.OnceValue(func() *template.Template {
-	whole := template.FuncMap{"whole": whole}
-	return template.Must(template.New("").Funcs(whole).ParseFS(pageFiles, "pages/*.html"))
+	functions := template.FuncMap{"whole": whole, "errorsIn": errorsIn}
+	return template.Must(template.New("").Funcs(functions).ParseFS(pageFiles, "pages/*.html"))
 })
+
+// mistake is something that was filled in wrong, for the summary that leads to it.
+type mistake struct{ Title, ID, Text string }
+
+func errorsIn(v *page, id, text string) mistake { return mistake{v.Words.Centre.ErrorTitle, id, text} }
 
 // whole keeps a hyphenated word such as E-Mail on one line of a heading.
 func whole(title string) string { return strings.ReplaceAll(title, "-", "\u2011") }

@@ -22,7 +22,10 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 			return UnsubscribePage(w, UnsubscribeData{Language: lang, Sender: sender, Action: "/u/abc234"})
 		},
 		"done": func(w io.Writer) error {
-			return DonePage(w, DoneData{Language: lang, Sender: sender, Topic: topic, At: pageAt(), InFlight: 1, Choices: "/p/abc234"})
+			return DonePage(w, DoneData{Language: lang, Sender: sender, Topic: topic, At: pageAt(), InFlight: 1, Choices: "/p/abc234", Number: "L-7", Fresh: "/p/abc234/link"})
+		},
+		"done-already": func(w io.Writer) error {
+			return DonePage(w, DoneData{Language: lang, Sender: sender, Topic: topic, At: pageAt(), Already: true, Number: "L-7"})
 		},
 		"done-all": func(w io.Writer) error {
 			return DonePage(w, DoneData{Language: lang, Sender: sender, At: pageAt(), Choices: "/p/abc234"})
@@ -34,7 +37,7 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 			return ConfirmDonePage(w, ConfirmDoneData{Language: lang, Sender: sender, At: pageAt(), Reference: "C-12"})
 		},
 		"choices": func(w io.Writer) error {
-			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/p/abc234",
+			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/p/abc234", Fresh: "/p/abc234/link",
 				Topics: []Choice{{ID: "product", Name: topic, In: true}, {ID: "events", Name: "Events"}}})
 		},
 		"choices-torn": func(w io.Writer) error {
@@ -79,11 +82,11 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"undone":       func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneNow, pageAt()) },
 		"undo-late":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneLate, pageAt()) },
 		"undo-used":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneUsed, pageAt()) },
-		"link-problem": notice(NoticeData{Kind: NoticeBadLink, Language: lang, Sender: sender, Contact: contact}),
+		"link-problem": notice(NoticeData{Kind: NoticeBadLink, Language: lang, Sender: sender, Contact: contact, Ask: "/link"}),
 		"try-again":    notice(NoticeData{Kind: NoticeTryAgain, Language: lang, Sender: sender, Contact: contact}),
 		"expired":      notice(NoticeData{Kind: NoticeExpired, Language: lang, Sender: sender, Days: 30}),
 		"used":         notice(NoticeData{Kind: NoticeUsed, Language: lang, Sender: sender, Reference: "C-12"}),
-		"home":         notice(NoticeData{Kind: NoticeHome, Language: lang, Sender: sender, Contact: contact}),
+		"home":         notice(NoticeData{Kind: NoticeHome, Language: lang, Sender: sender, Contact: contact, Ask: "/link"}),
 		"read-only":    notice(NoticeData{Kind: NoticeReadOnly, Language: lang, Sender: sender}),
 	}
 }
@@ -125,7 +128,7 @@ func TestPagesAreAccessible(t *testing.T) {
 				if count["h1"] != 1 || count["main"] != 1 || count["title"] != 1 || title == "" {
 					t.Errorf("h1 %d, main %d, title %q", count["h1"], count["main"], title)
 				}
-				forms := map[string]int{"unsubscribe": 1, "unsubscribe-all": 1, "confirm": 1, "choices": 2, "choices-one": 1, "undo": 1, "choices-torn": 1,
+				forms := map[string]int{"unsubscribe": 2, "unsubscribe-all": 1, "confirm": 1, "choices": 3, "done": 1, "choices-one": 1, "undo": 1, "choices-torn": 1,
 					"sign-up": 1, "sign-up-one": 1, "sign-up-flaws": 1, "sign-up-confirm": 1, "agree": 1}[name]
 				if count["form"] != forms || count["button"] != forms || count["post"] != forms {
 					t.Errorf("%d forms, %d buttons, %d post; want %d", count["form"], count["button"], count["post"], forms)

@@ -24,6 +24,7 @@ type words struct {
 	Sharing  sharingWords `yaml:"sharing"`
 	Report   reportWords  `yaml:"report"`
 	Pages    pageWords    `yaml:"pages"`
+	Centre   centreWords  `yaml:"centre"`
 	Cases    caseWords    `yaml:"cases"`
 	Mails    mailWords    `yaml:"mails"`
 	Letters  letterWords  `yaml:"letters"`

@@ -36,7 +36,7 @@ func (s *Server) notice(w http.ResponseWriter, r *http.Request, code int, d temp
 	if d.Language == "" {
 		d.Language = s.language(r, "")
 	}
-	d.Sender, d.Contact = s.o.SenderName, s.o.UnsubscribeAddress
+	d.Sender, d.Contact, d.Ask = s.o.SenderName, s.o.UnsubscribeAddress, s.prefix+"/link"+onward(r)
 	s.page(w, code, d.Language, func(w io.Writer) error { return templates.NoticePage(w, d) })
 }
 

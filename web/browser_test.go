@@ -45,7 +45,7 @@ func TestInABrowser(t *testing.T) {
 	if b.rows() != before {
 		t.Error("opening the page changed the ledger")
 	}
-	body := read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button")))
+	body := read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS(`input[value="One-Click"]`)))
 	if mark := b.state("ann@example.com").Topics[1]; mark.Choice != consent.Out || mark.Via != consent.ViaPage {
 		t.Errorf("the button recorded %+v; the page says %s", mark, body)
 	}
@@ -69,12 +69,12 @@ func read[T any](t *testing.T, ctx context.Context, what chromedp.Action[T], ste
 	return text
 }
 
-// TestChoicesInABrowser presses one of three buttons.
+// TestChoicesInABrowser unticks one of two boxes.
 func TestChoicesInABrowser(t *testing.T) {
 	ctx := browser(t)
 	b := newBench(t, func(o *web.Options) { o.PublicURL = "http://localhost" })
-	body := read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Navigate(b.server.URL+"/p/"+b.link(consent.PurposeChoices, "ann@example.com", 0)),
-		chromedp.Click(chromedp.CSS(`form:has(input[value="topic:events"]) button`)), chromedp.WaitNotPresent(chromedp.CSS("button")))
+	body := read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Navigate(b.server.URL+"/p/"+b.fresh("ann@example.com")),
+		chromedp.Click(chromedp.CSS(`#topic-events`)), chromedp.Click(chromedp.CSS(`.save button`)), chromedp.WaitNotPresent(chromedp.CSS("#topic-events")))
 	state := b.state("ann@example.com")
 	if state.Topics[2].Choice != consent.Out || state.Topics[1].Choice != consent.In || !contains(body, "Events") {
 		t.Errorf("the state is %s; the page says %s", state.Encode(), body)

@@ -1,30 +1,87 @@
 package web
 
 import (
+	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"heed/consent"
 	"heed/store"
 	"heed/templates"
 )
 
-// choices is /p/TOKEN: what a person gets, each with a button that stops it.
-// It only ever stops: whoever a newsletter was forwarded to holds its link too,
-// and must not be able to sign its reader up for more.
+// choices is /p/TOKEN. With the link of a newsletter, which may have been passed
+// on, it shows no more than that list, and only stops. With a link that was
+// mailed to the address on file, and is good for a while only, it shows and
+// changes everything.
 func (s *Server) choices(w http.ResponseWriter, r *http.Request) {
 	arrived := s.o.Now()
 	if !s.allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
 		return
 	}
-	link, ok := s.open(w, r, consent.PurposeChoices, consent.PurposeOptOut)
+	link, fresh, ok := s.openChoices(w, r)
 	if !ok {
 		return
 	}
-	if r.Method != http.MethodPost {
+	s.heedSignal(r, link, arrived)
+	switch {
+	case r.Method != http.MethodPost && fresh:
+		s.showCentre(w, r, link, http.StatusOK, nil)
+	case r.Method != http.MethodPost:
 		s.showChoices(w, r, link, http.StatusOK)
+	case !s.sameSite(r):
+		s.notice(w, r, http.StatusForbidden, templates.NoticeData{Kind: templates.NoticeReadOnly})
+	case fresh:
+		s.save(w, r, link, arrived)
+	default:
+		s.stopList(w, r, link, arrived)
+	}
+}
+
+// openChoices reads either kind of link; fresh tells which. One that was good
+// for a while and is not any more leads to the page that mails a new one.
+func (s *Server) openChoices(w http.ResponseWriter, r *http.Request) (link consent.Link, fresh, ok bool) {
+	ring := s.o.Store.Keys().Links
+	link, err := ring.OpenUntil(r.PathValue("token"), s.o.Now())
+	switch {
+	case errors.Is(err, consent.ErrLate):
+		s.askForLink(w, r, http.StatusGone, templates.AskLinkData{Late: true})
+		return link, false, false
+	case err == nil && link.Purpose == consent.PurposeChoices:
+		return link, true, true
+	}
+	link, ok = s.open(w, r, consent.PurposeChoices, consent.PurposeOptOut)
+	return link, false, ok
+}
+
+// openFresh is for what a newsletter's link must not do.
+func (s *Server) openFresh(w http.ResponseWriter, r *http.Request) (link consent.Link, ok bool) {
+	link, fresh, ok := s.openChoices(w, r)
+	if ok && !fresh {
+		s.askForLink(w, r, http.StatusForbidden, templates.AskLinkData{})
+	}
+	return link, ok && fresh
+}
+
+// heedSignal follows Sec-GPC (11 CCR 7025): a no to sharing, recorded once,
+// whatever page with choices it comes to. It is the one header that changes
+// something, and can only ever mean less.
+func (s *Server) heedSignal(r *http.Request, link consent.Link, arrived time.Time) {
+	if r.Header.Get("Sec-GPC") != "1" || r.Method == http.MethodHead {
 		return
 	}
+	fresh, err := s.o.Store.Signal(r.Context(), link.Address, arrived)
+	if err != nil {
+		s.o.Log.Error("web_unavailable", "route", "signal", "cause", err)
+	}
+	if fresh {
+		s.o.Log.Info("signal_heeded", "key", link.Address.String())
+	}
+}
+
+// stopList is the button of a page that a newsletter's link opened.
+func (s *Server) stopList(w http.ResponseWriter, r *http.Request, link consent.Link, arrived time.Time) {
 	scope, code, err := s.chosen(w, r, link)
 	switch {
 	case err != nil:
@@ -36,8 +93,8 @@ func (s *Server) choices(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// chosen reads which button was pressed. Only what the page offers this person
-// can be chosen.
+// chosen reads which button was pressed. Only what the page offers can be
+// chosen.
 func (s *Server) chosen(w http.ResponseWriter, r *http.Request, link consent.Link) (scope consent.Scope, code int, err error) {
 	fields, code := form(w, r)
 	if code != 0 {
@@ -50,7 +107,7 @@ func (s *Server) chosen(w http.ResponseWriter, r *http.Request, link consent.Lin
 	if err != nil {
 		return "", 0, err
 	}
-	rows, err := s.chosenTopics(r, who.state)
+	rows, err := s.listOf(r, link, who.state)
 	for _, one := range rows {
 		if fields.Get("scope") == "topic:"+one.ID {
 			return consent.TopicScope(one.Number), 0, err
@@ -75,14 +132,13 @@ func shown(rows []choice) []templates.Choice {
 	return out
 }
 
-// chosenTopics lists the topics that somebody decided about. Whoever never
+// listOf gives the one topic that a newsletter's link is about. Whoever never
 // chose topics has none: one button for everything is all that there is to
 // stop.
-func (s *Server) chosenTopics(r *http.Request, state consent.State) ([]choice, error) {
+func (s *Server) listOf(r *http.Request, link consent.Link, state consent.State) (rows []choice, err error) {
 	topics, err := s.o.Store.Topics(r.Context())
-	var rows []choice
 	for _, one := range topics {
-		if mark, chosen := state.Topics[one.Number]; chosen {
+		if mark, chosen := state.Topics[one.Number]; chosen && one.Number == int(link.Scope) {
 			rows = append(rows, choice{Named: one, in: mark.Choice == consent.In && !closed(state)})
 		}
 	}
@@ -93,10 +149,10 @@ func (s *Server) chosenTopics(r *http.Request, state consent.State) ([]choice, e
 func closed(state consent.State) bool { return state.Erased != 0 || state.Suppressed != 0 }
 
 // stopsAll tells whether nothing is left that the button for everything stops.
-func stopsAll(state consent.State, rows []choice) bool {
-	for _, one := range rows {
-		if one.in {
-			return false
+func stopsAll(state consent.State) bool {
+	for _, mark := range state.Topics {
+		if mark.Choice == consent.In {
+			return closed(state)
 		}
 	}
 	return closed(state) || state.Marketing.Choice == consent.Out && state.Partner.Choice != consent.In
@@ -108,7 +164,7 @@ func (s *Server) showChoices(w http.ResponseWriter, r *http.Request, link consen
 		s.unavailable(w, r, "choices", err)
 		return
 	}
-	rows, err := s.chosenTopics(r, who.state)
+	rows, err := s.listOf(r, link, who.state)
 	if err != nil {
 		s.unavailable(w, r, "choices", err)
 		return
@@ -119,9 +175,25 @@ func (s *Server) showChoices(w http.ResponseWriter, r *http.Request, link consen
 		return
 	}
 	s.page(w, code, who.lang, func(w io.Writer) error {
-		return templates.ChoicesPage(w, templates.ChoicesData{Language: who.lang, Sender: s.o.SenderName, MaskedAddress: who.masked,
-			Action: s.action("p", r), Topics: shown(rows), Conflicts: conflicts, Stopped: stopsAll(who.state, rows) && !everything})
+		return templates.ChoicesPage(w, templates.ChoicesData{Language: who.lang, Sender: s.o.SenderName, MaskedAddress: who.masked, Action: s.action("p", r),
+			Topics: shown(rows), Conflicts: ofList(conflicts, rows), Stopped: stopsAll(who.state) && !everything, Fresh: s.under("p", "link", r)})
 	})
+}
+
+// ofList leaves the contradictions that a newsletter's link may show: those
+// about its own list, and about everything.
+func ofList(all []templates.Conflict, rows []choice) (some []templates.Conflict) {
+	for _, one := range all {
+		for _, row := range rows {
+			if one.Topic == row.Name {
+				some = append(some, one)
+			}
+		}
+		if one.Topic == "" && !one.What.Sharing {
+			some = append(some, one)
+		}
+	}
+	return some
 }
 
 // torn finds the wishes that contradict each other, and marks the topics among
@@ -133,13 +205,18 @@ func (s *Server) torn(r *http.Request, key consent.Key, who person, rows []choic
 		return nil, false, err
 	}
 	for _, one := range conflicts {
-		c := templates.Conflict{Yes: one.Yes.Received.In(who.zone), No: one.No.Received.In(who.zone), How: string(one.Yes.Via), Way: string(one.No.Via)}
+		c := templates.Conflict{Yes: one.Yes.Received.In(who.zone), No: one.No.Received.In(who.zone), How: string(one.Yes.Via), Way: wayOf(one.No)}
 		if c.What, err = s.stops(r, []consent.Scope{one.Scope}); err != nil {
 			return nil, false, err
 		}
 		if len(c.What.Topics) == 1 {
 			c.Topic = c.What.Topics[0]
 		}
+		topics, err := s.o.Store.Topics(r.Context())
+		if err != nil {
+			return nil, false, err
+		}
+		c.Field = scopeField(one.Scope, topics)
 		for i := range rows {
 			rows[i].torn = rows[i].torn || one.Scope == consent.TopicScope(rows[i].Number)
 		}
@@ -147,4 +224,12 @@ func (s *Server) torn(r *http.Request, key consent.Key, who person, rows []choic
 		out = append(out, c)
 	}
 	return out, everything, nil
+}
+
+// wayOf tells a browser's signal from somebody's own act on a page.
+func wayOf(e consent.Entry) string {
+	if e.Source == store.GPCSource {
+		return "signal"
+	}
+	return string(e.Via)
 }

@@ -97,6 +97,11 @@ func (b *bench) link(purpose consent.Purpose, email string, scope uint16) string
 	return b.s.Keys().Links.Seal(consent.Link{Purpose: purpose, Address: b.key(email), Scope: scope})
 }
 
+// fresh is a link that was mailed to somebody's address just now.
+func (b *bench) fresh(email string) string {
+	return b.s.FreshLink(b.key(email), time.Now().Add(store.FreshFor))
+}
+
 // optOutLink is what stands in product news to somebody.
 func (b *bench) optOutLink(email string) string { return b.link(consent.PurposeOptOut, email, 1) }
 

@@ -72,7 +72,8 @@ func (s *Server) optOut(w http.ResponseWriter, r *http.Request, route string, o 
 	lang := s.languageOf(r, o.Key)
 	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
 		return templates.DonePage(w, templates.DoneData{Language: lang, Sender: s.o.SenderName, Topic: stopped.Topic,
-			At: stopped.Effective, InFlight: inFlight, Choices: s.action("p", r)})
+			At: stopped.Effective, InFlight: inFlight,
+			Choices: s.action("p", r), Already: stopped.Already, Number: ledgerReference(stopped.Reference), Fresh: s.under("p", "link", r)})
 	})
 }
 

@@ -22,26 +22,33 @@ import (
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
 
-func TestChoices(t *testing.T) {
+// TestChoicesOfANewsletter: a newsletter may have been passed on, so its link
+// shows and stops its own list, or everything, and nothing else.
+func TestChoicesOfANewsletter(t *testing.T) {
 	b := newBench(t)
-	path := "/p/" + b.link(consent.PurposeChoices, "ann@example.com", 0)
+	path := "/p/" + b.link(consent.PurposeChoices, "ann@example.com", 2)
 	page := b.ask("GET", path, "", "")
-	page.wants(t, 200, "a••@example.com", "You get emails about “Product news”.", `value="topic:events"`, "Stop all marketing emails", `action="/news`+path+`"`)
-	b.ask("POST", path, urlencoded, "scope=topic:events").wants(t, 200, "Done.", "Events")
+	page.wants(t, 200, "a••@example.com", "You get emails about “Events”.", `value="topic:events"`, "Stop all marketing emails", `action="/news`+path+`"`,
+		`action="/news`+path+`/link"`, "may have been passed on")
+	if contains(page.body, "Product news") || contains(page.body, "checkbox") {
+		t.Errorf("the page shows more than its list:\n%s", page.body)
+	}
+	b.ask("POST", path, urlencoded, "scope=topic:product").wants(t, 400)
+	b.ask("POST", path, urlencoded, "scope=topic:events").wants(t, 200, "Done.", "Events", "Reference: L-")
 	state := b.state("ann@example.com")
 	if state.Topics[2].Choice != consent.Out || state.Topics[2].Via != consent.ViaPage || state.Topics[1].Choice != consent.In {
 		t.Errorf("the state is %s", state.Encode())
 	}
 	page = b.ask("GET", path, "", "")
-	page.wants(t, 200, "Emails about “Events” are stopped.", `value="topic:product"`)
+	page.wants(t, 200, "Emails about “Events” are stopped.")
 	if contains(page.body, `value="topic:events"`) {
 		t.Error("what is stopped can be stopped once more")
 	}
 	b.ask("POST", path, urlencoded, "scope=all").wants(t, 200)
 	page = b.ask("GET", path, "", "")
 	page.wants(t, 200, "You get no newsletters or offers from Harbour &amp; Notes.")
-	if contains(page.body, "<button") {
-		t.Error("nothing is left to stop, and there is a button")
+	if strings.Count(page.body, "<button") != 1 {
+		t.Error("nothing is left to stop, and there is another button than that for a link")
 	}
 	b.rows()
 }
@@ -70,8 +77,8 @@ func TestBenHasOneButton(t *testing.T) {
 	path := "/p/" + b.link(consent.PurposeChoices, "ben@example.com", 0)
 	page := b.ask("GET", path, "", "")
 	page.wants(t, 200, "Alle Werbe-E-Mails abbestellen")
-	if strings.Count(page.body, "<button") != 1 {
-		t.Error("there is not exactly one button")
+	if strings.Count(page.body, "<button") != 2 {
+		t.Error("there is another button than those to stop all and to get a link")
 	}
 	b.ask("POST", path, urlencoded, "scope=topic:product").wants(t, 400, "<button")
 	b.ask("POST", path, urlencoded, "scope=all").wants(t, 200)
@@ -260,7 +267,7 @@ func TestDoneLeadsToTheRest(t *testing.T) {
 	b := newBench(t)
 	token := b.optOutLink("ann@example.com")
 	b.click(token).wants(t, 200, `href="/news/p/`+token+`">`)
-	b.ask("GET", "/p/"+token, "", "").wants(t, 200, "Emails about “Product news” are stopped.", `value="topic:events"`)
+	b.ask("GET", "/p/"+token, "", "").wants(t, 200, "Emails about “Product news” are stopped.", `value="all"`)
 	all := b.ask("POST", "/p/"+token, urlencoded, "scope=all")
 	all.wants(t, 200, "no more newsletters or offers")
 	if contains(all.body, "<a class=") {

@@ -18,6 +18,8 @@ type person struct {
 	state  consent.State
 	lang   string
 	masked string // address with all but its first letter hidden; empty where nobody is stored
+	email  string // for what is mailed to it; no page shows it
+	id     int64  // of the person; 0 where nobody is stored
 	zone   *time.Location
 }
 
@@ -67,7 +69,8 @@ func (s *Server) whoIs(r *http.Request, key consent.Key) (person, error) {
 	}
 	who := person{lang: s.language(r, stored.Language), zone: time.UTC}
 	if known {
-		who.state, who.masked = stored.State, templates.Mask(stored.Email)
+		who.state, who.masked, who.email = stored.State, templates.Mask(stored.Email), stored.Email
+		who.id = stored.ID
 		if place, err := time.LoadLocation(stored.TimeZone); err == nil {
 			who.zone = place
 		}

@@ -167,15 +167,15 @@ func standing(s store.ExplainState) []field {
 			lines = append(lines, yesNo(one.name, true))
 		}
 	}
-	return append(lines, perhaps("pause", s.PausedUntil))
+	return append(lines, perhaps("paused", s.PausedUntil))
 }
 
 // scoped says what a choice is about, and of a pause until when.
 func scoped(scope string) (about, until field) {
 	if end, pause := consent.Scope(scope).Pause(); pause {
-		return coded("scope", "pause"), when("until", end)
+		return coded("scope", "pause"), when("paused", end)
 	}
-	return coded("scope", scope), field{Label: "until"}
+	return coded("scope", scope), field{Label: "paused"}
 }
 
 func source(s store.ReportSource) []field {

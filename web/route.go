@@ -27,6 +27,12 @@ func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("/u/{token}", s.route("one_click", s.oneClick))
 	mux.Handle("/p/{token}", s.route("choices", s.choices))
+	mux.Handle("/p/{token}/stop", s.route("stop", s.stopEverything))
+	mux.Handle("/p/{token}/link", s.route("link", s.linkOf))
+	mux.Handle("/p/{token}/history", s.route("history", s.history))
+	mux.Handle("/p/{token}/requests", s.route("requests", s.requests))
+	mux.Handle("/q/{token}", s.route("status", s.status))
+	mux.Handle("/link", s.route("link", s.askLink))
 	mux.Handle("/c/{token}", s.route("confirm", s.confirm))
 	mux.Handle("/r/{token}", s.route("report", s.report))
 	mux.Handle("/b/{token}", s.route("undo", s.undo))
@@ -62,7 +68,7 @@ func (s *Server) plainPath(p string) string {
 // path of PUBLIC_URL may itself be "/u".
 func ours(rest string) bool {
 	first, _, _ := strings.Cut(rest, "/")
-	return slices.Contains([]string{"", "u", "p", "b", "c", "r", "m", "n", "s", "v", "a", "v1", "healthz", "readyz", "metrics"}, first)
+	return slices.Contains([]string{"", "u", "p", "b", "c", "r", "m", "n", "s", "v", "a", "q", "w", "link", "v1", "healthz", "readyz", "metrics"}, first)
 }
 
 // route puts around a handler what all have in common.

@@ -32,8 +32,9 @@ type Options struct {
 	Store              *store.Store
 	PublicURL          string // as it stands in mails; may have a path, which a proxy may strip or keep
 	SenderName         string
-	Language           string // of pages where nothing else is known; empty: en
-	UnsubscribeAddress string // offered where a link fails; may be empty
+	Language           string            // of pages where nothing else is known; empty: en
+	Topics             map[string]string // ids of those that can be chosen, with what each brings in plain words; empty: all, without words
+	UnsubscribeAddress string            // offered where a link fails; may be empty
 	SignUp             SignUpForm
 	About              store.About // who is responsible, who gets data, how long it is kept: told with a copy
 	Ready              []Check
@@ -48,6 +49,7 @@ type Options struct {
 type Server struct {
 	o       Options
 	prefix  string // path of PublicURL, without a slash at its end
+	host    string // of PublicURL
 	policy  string // Content-Security-Policy
 	mux     *http.ServeMux
 	metrics *Metrics
@@ -63,7 +65,7 @@ func New(o Options) (*Server, error) {
 	if err != nil || public.Host == "" {
 		return nil, fmt.Errorf("PUBLIC_URL %q is no address such as https://mail.example.com", o.PublicURL)
 	}
-	s := &Server{o: o, prefix: strings.TrimSuffix(path.Clean("/"+public.Path), "/"), policy: policy(), metrics: o.Metrics}
+	s := &Server{o: o, prefix: strings.TrimSuffix(path.Clean("/"+public.Path), "/"), host: public.Host, policy: policy(), metrics: o.Metrics}
 	s.fillIn()
 	if s.metrics == nil {
 		if s.metrics, err = NewMetrics(s.o.Registry); err != nil {

@@ -239,7 +239,7 @@ func TestPolicyPages(t *testing.T) {
 func TestAgree(t *testing.T) {
 	b := newBench(t)
 	ctx := context.Background()
-	b.ask("POST", "/p/"+b.optOutLink("ann@example.com"), urlencoded, "scope=topic:events").wants(t, 200)
+	b.ask("POST", "/p/"+b.link(consent.PurposeOptOut, "ann@example.com", 2), urlencoded, "scope=topic:events").wants(t, 200)
 	v, err := b.s.PublishPolicy(ctx, store.Publication{PolicyVersion: consent.PolicyVersion{ID: "2026-02", Hash: []byte{1}, Text: "more", Purposes: []string{"research"}}, Material: true})
 	if err != nil {
 		t.Fatal(err)

@@ -121,13 +121,17 @@ func TestUndoInABrowser(t *testing.T) {
 func TestContradictionsAreShown(t *testing.T) {
 	b := newBench(t)
 	undo := b.forged("ann@example.com")
-	path := "/p/" + b.link(consent.PurposeChoices, "ann@example.com", 0)
+	if page := b.ask("GET", "/p/"+b.link(consent.PurposeChoices, "ann@example.com", 1), "", ""); strings.Count(page.body, "Two wishes") != 1 || contains(page.body, "Events") {
+		t.Errorf("a newsletter's link shows more than the contradiction about its list: %s", page.body)
+	}
+	path := "/p/" + b.fresh("ann@example.com")
 	page := b.ask("GET", path, "", "")
-	page.wants(t, 200, "Two wishes contradict each other", "by an earlier sign-up", "by email", "We follow the stricter", "Keep it stopped")
+	page.wants(t, 200, "Two wishes contradict each other", "by an earlier sign-up", "by email", "We follow the stricter", "Keep it stopped", "I want this")
 	if strings.Count(page.body, "Two wishes") != 2 {
 		t.Errorf("two topics are torn: %s", page.body)
 	}
-	b.ask("POST", path, urlencoded, "scope=topic:product").wants(t, 200, "Done.")
+	b.ask("POST", path, urlencoded, "keep=topic:product").wants(t, 200, "Your choices are saved", "Now stopped: emails about “Product news”")
+	b.ask("POST", path, urlencoded, "keep=topic:nosuch").wants(t, 400)
 	if page := b.ask("GET", path, "", ""); strings.Count(page.body, "Two wishes") != 1 {
 		t.Errorf("after one was chosen: %s", page.body)
 	}

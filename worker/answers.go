@@ -166,3 +166,15 @@ func (w *Worker) receipt(ctx context.Context, c store.Correspondence, p store.Pe
 		Reference: reference(about), Due: about.Due.In(zone(p)), Held: p.State.Hold != 0, Besides: also})
 	return subject, text, true, nil
 }
+
+// choicesLink mails the link that somebody asked for. It is made when it leaves,
+// so that its time begins then.
+func (w *Worker) choicesLink(c store.Correspondence, p store.Person) (subject, text string, wanted bool) {
+	if consent.Decide(consent.Person{At: w.Now(), State: p.State}, consent.Message{Class: consent.Correspondence}, consent.Policy{}) != "" {
+		return "", "", false
+	}
+	until := w.Now().Add(store.FreshFor)
+	subject, text = templates.ChoicesLink(templates.ChoicesLinkData{Language: letterLanguage(c, p), Sender: w.Sender.Name,
+		Link: w.PublicURL + "/p/" + w.Store.FreshLink(p.Key, until), Until: until.In(zone(p))})
+	return subject, text, true
+}

@@ -93,6 +93,8 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 		l.subject, l.text, wanted, err = w.copyReady(ctx, c, p)
 	case store.WriteNotice, store.WriteAnswer, store.WriteForged:
 		l.subject, l.text, wanted, err = w.aboutOptOut(ctx, c, p)
+	case store.WriteChoices:
+		l.subject, l.text, wanted = w.choicesLink(c, p)
 	case store.WriteUnknown:
 		l.subject, l.text, wanted = w.unknown(c)
 	case store.WriteReceipt:

@@ -78,6 +78,7 @@ type namedConfig struct {
 type topicConfig struct {
 	ID      string `toml:"id" json:"id"`
 	Name    string `toml:"name" json:"name"`
+	About   string `toml:"about" json:"about,omitempty"`     // what it brings, in plain words, for those who choose
 	Welcome string `toml:"welcome" json:"welcome,omitempty"` // a file like that of a campaign; empty: no welcome
 }
 

@@ -74,6 +74,15 @@ func topicsOf(all []topicConfig) []namedConfig {
 	return out
 }
 
+// topicsInWords maps the topics that can be chosen to what each brings.
+func (c *config) topicsInWords() map[string]string {
+	all := map[string]string{}
+	for _, one := range c.Topics {
+		all[one.ID] = one.About
+	}
+	return all
+}
+
 func named(all []namedConfig) []store.Named {
 	out := make([]store.Named, len(all))
 	for i, one := range all {

@@ -174,6 +174,6 @@ func (p *process) server() (*web.Server, error) {
 	if p.redis != nil {
 		ready = append(ready, web.Check{Name: "redis", Probe: func(ctx context.Context) error { return p.redis.Ping(ctx).Err() }})
 	}
-	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, Language: p.c.Sender.Language, UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe), About: p.c.about(), SignUp: p.c.SignUp.form(),
+	return web.New(web.Options{Store: p.s, PublicURL: p.public, SenderName: p.c.Sender.Name, Language: p.c.Sender.Language, Topics: p.c.topicsInWords(), UnsubscribeAddress: p.c.mailbox(inbox.RoleUnsubscribe), About: p.c.about(), SignUp: p.c.SignUp.form(),
 		Ready: ready, Log: p.log, Registry: p.registry, Metrics: p.figures, Doors: p.doors()})
 }
