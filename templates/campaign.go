@@ -27,6 +27,8 @@ type Campaign struct {
 	Service   string // service id; alerts only
 	Class     consent.Class
 	Notice    string    // of a notice, its kind: legal or sale
+	Purpose   string    // what it uses data for, a name that versions of the policy list; may be empty
+	Policy    string    // version of the policy that it tells of or asks about
 	Audience  string    // "all" or an expression for consent.ParseAudience
 	From      string    // an address, with or without a name; empty means the configured sender
 	Schedule  time.Time // when to start; zero means by hand
@@ -142,6 +144,10 @@ func (c Campaign) validateKind() error {
 			return errors.New("an alert needs a service: it goes to the people who use that service")
 		}
 	case consent.PartnerOffer:
+	case consent.PolicyNotice, consent.ConsentRequest:
+		if err := c.validateAbout(); err != nil {
+			return err
+		}
 	case consent.Legal:
 		if err := c.validateNotice(); err != nil {
 			return err
@@ -151,6 +157,17 @@ func (c Campaign) validateKind() error {
 	}
 	if _, err := consent.ParseAudience(c.Audience); err != nil {
 		return fmt.Errorf("audience: %w", err)
+	}
+	return nil
+}
+
+// validateAbout wants the version that it tells of, or asks about.
+func (c Campaign) validateAbout() error {
+	switch {
+	case c.Policy == "":
+		return fmt.Errorf("a %s is about a version of the policy: add a line such as `policy: 2026-06`", c.Class)
+	case c.Topic != "":
+		return fmt.Errorf("a %s has no topic: it goes to people whatever topics they chose", c.Class)
 	}
 	return nil
 }
@@ -193,8 +210,8 @@ func (c Campaign) validateBody() error {
 }
 
 func unknownClass(c consent.Class) error {
-	known := []string{string(consent.Newsletter), string(consent.PartnerOffer)}
-	return fmt.Errorf("class: %q is unknown: use newsletter or partner_offer%s", c, didYouMean(string(c), known))
+	known := []string{string(consent.Newsletter), string(consent.PartnerOffer), string(consent.PolicyNotice), string(consent.ConsentRequest)}
+	return fmt.Errorf("class: %q is unknown: use newsletter, partner_offer, policy_notice or consent_request%s", c, didYouMean(string(c), known))
 }
 
 // oneLine refuses what could begin a second header or hide in one (RFC 5322 §2.2).

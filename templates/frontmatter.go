@@ -34,10 +34,12 @@ type matter struct {
 	StartBy   string  `yaml:"start_by"`
 	Rate      float64 `yaml:"rate"`
 	Language  string  `yaml:"language"`
+	Purpose   string  `yaml:"purpose"`
+	Policy    string  `yaml:"policy"`
 }
 
 func campaignKeys() []string {
-	return []string{"name", "subject", "preheader", "topic", "class", "audience", "from", "schedule", "time_zone", "start_by", "rate", "language"}
+	return []string{"name", "subject", "preheader", "topic", "class", "audience", "from", "schedule", "time_zone", "start_by", "rate", "language", "purpose", "policy"}
 }
 
 func alertKeys() []string {
@@ -145,12 +147,15 @@ func quoteProse(front string) string {
 }
 
 func (m matter) campaign() (Campaign, error) {
-	if k := consent.Class(m.Class); k != "" && k != consent.Newsletter && k != consent.PartnerOffer {
+	switch k := consent.Class(m.Class); k {
+	case "", consent.Newsletter, consent.PartnerOffer, consent.PolicyNotice, consent.ConsentRequest:
+	default:
 		return Campaign{}, unknownClass(k)
 	}
 	c := Campaign{Name: strings.TrimSpace(m.Name), Subject: strings.TrimSpace(m.Subject), Preheader: strings.TrimSpace(m.Preheader),
 		Topic: m.Topic, Service: m.Service, Class: consent.Class(m.Class), Audience: strings.TrimSpace(m.Audience),
-		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate, Language: strings.TrimSpace(m.Language), Notice: m.Kind}
+		From: strings.TrimSpace(m.From), TimeZone: m.TimeZone, Rate: m.Rate, Language: strings.TrimSpace(m.Language), Notice: m.Kind,
+		Purpose: strings.TrimSpace(m.Purpose), Policy: strings.TrimSpace(m.Policy)}
 	if c.TimeZone == "" {
 		c.TimeZone = "UTC"
 	}

@@ -123,6 +123,10 @@ func (f frame) footerFile() string {
 	switch f.class {
 	case consent.Alert:
 		return "footer_alert"
+	case consent.PolicyNotice:
+		return "footer_policy"
+	case consent.ConsentRequest:
+		return "footer_ask"
 	case consent.Legal:
 		return "footer_notice"
 	}
@@ -142,6 +146,10 @@ func (f frame) footer(out *part, file string, asHTML bool) {
 			out.own(unsubscribeURL, link)
 		case "preferences_url":
 			out.own(preferencesURL, link)
+		case "policy_url":
+			out.own(policyURL, link)
+		case "policy":
+			out.write(escaped(f.policyWord()))
 		case "unused_url":
 			out.own(unusedURL, link)
 		case "unused":
@@ -156,6 +164,14 @@ func (f frame) footer(out *part, file string, asHTML bool) {
 	})
 }
 
+// policyWord is the link to the version that a notice tells of, or to the page that asks.
+func (f frame) policyWord() string {
+	if f.class == consent.ConsentRequest {
+		return f.words.Signup.AskLink
+	}
+	return f.words.Signup.BannerLink
+}
+
 func (f frame) preferencesWord() string {
 	if f.class.Marketing() {
 		return f.words.Footer.Preferences
@@ -168,6 +184,10 @@ func (f frame) reason(out *part, escaped func(string) string, where place) {
 	switch {
 	case f.class == consent.Alert:
 		out.write(escaped(fill(f.words.Footer.AlertReason, "service", clean(f.layout.ServiceName))))
+	case f.class == consent.PolicyNotice:
+		out.write(escaped(fillClean(f.words.Signup.NoticeReason, "sender", f.layout.Sender)))
+	case f.class == consent.ConsentRequest:
+		out.write(escaped(fillClean(f.words.Signup.AskReason, "sender", f.layout.Sender)))
 	case f.notice == NoticeSale:
 		out.write(escaped(f.words.Sharing.SaleReason))
 	case f.class == consent.Legal:

@@ -27,6 +27,7 @@ const (
 	preferencesURL
 	reasonLine
 	unusedURL
+	policyURL
 )
 
 type filterCall struct {

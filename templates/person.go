@@ -27,6 +27,7 @@ type Links struct {
 	Unsubscribe string
 	Preferences string
 	Unused      string // of an alert: where to say that one uses the service no more
+	Policy      string // of a notice or a request about a version of the policy: the version, or the page that asks
 	Reason      Reason
 }
 

@@ -85,6 +85,8 @@ func (c *Content) value(t *token, p Person, l Links) string {
 		return l.Preferences
 	case unusedURL:
 		return l.Unused
+	case policyURL:
+		return l.Policy
 	case reasonLine:
 		return reasonText(c.words, c.class, l.Reason)
 	}

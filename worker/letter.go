@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -21,7 +22,8 @@ type content struct {
 	template *mailer.Template
 	topic    store.Named
 	from     mailer.Address
-	said     string // end of a link that a reader follows: in which language its text is, where the campaign says
+	version  store.Version // of the policy, that it tells of or asks about
+	said     string        // end of a link that a reader follows: in which language its text is, where the campaign says
 }
 
 // contents keeps the compiled campaigns of this worker. A campaign's text never
@@ -102,6 +104,11 @@ func (w *Worker) compile(ctx context.Context, id int64) (*content, error) {
 	layout := templates.LayoutData{Sender: w.Sender.Name, PostalAddress: w.Sender.PostalAddress, PrivacyContact: w.Sender.Privacy, Language: w.Sender.Language}
 	if c.topic, layout.ServiceName, err = w.names(ctx, stored); err != nil {
 		return nil, err
+	}
+	if c.Policy != "" {
+		if c.version, err = w.Store.Version(ctx, c.Policy); err != nil {
+			return nil, err
+		}
 	}
 	if c.words, err = templates.Compile(parsed, layout); err != nil {
 		return nil, errContent{err}
@@ -204,6 +211,12 @@ func (w *Worker) links(c *content, letter store.Letter) letterLinks {
 	if mark.At != 0 {
 		l.Reason.At = mark.Time()
 	}
+	switch c.Class {
+	case consent.PolicyNotice:
+		l.Policy = w.PublicURL + "/v/" + url.PathEscape(c.Policy) + c.said
+	case consent.ConsentRequest:
+		l.Policy = w.PublicURL + "/a/" + w.Store.AgreeToken(letter.Address, c.version) + c.said
+	}
 	if c.Service != 0 {
 		l.Unused = w.PublicURL + "/n/" + ring.Seal(consent.Link{Purpose: consent.PurposeUnused, Address: letter.Address, Scope: uint16(c.Service)}) + c.said
 	}
@@ -231,8 +244,11 @@ func (w *Worker) listHeaders(c *content, l letterLinks) []mailer.Header {
 		unsubscribe += ", <mailto:" + l.mailto + "?subject=unsubscribe>"
 	}
 	list, name := "offers", "Partner offers"
-	if c.topic.ID != "" {
+	switch {
+	case c.topic.ID != "":
 		list, name = c.topic.ID, c.topic.Name
+	case c.Class == consent.ConsentRequest:
+		list, name = "policy", "Privacy policy"
 	}
 	return []mailer.Header{
 		{Name: "List-Id", Value: mailer.Phrase(name) + " <" + list + "." + w.Sender.Domain + ">"},

@@ -22,7 +22,7 @@ type campaignNewCommand struct {
 
 // Help tells the form and shows an example.
 func (campaignNewCommand) Help() string {
-	return `Front matter: name, subject, preheader, topic, class (newsletter | partner_offer), audience (all or an expression), from, schedule, time_zone, start_by, rate, language. With schedule the draft is scheduled at once.
+	return `Front matter: name, subject, preheader, topic, class (newsletter | partner_offer | policy_notice | consent_request), audience (all or an expression), from, schedule, time_zone, start_by, rate, language, purpose (people whose version of the policy does not name it are skipped), policy (the version that a notice or a request is about). With schedule the draft is scheduled at once.
 
 Example: heed campaign new june.md --json`
 }
@@ -79,8 +79,11 @@ func readFile(path string) ([]byte, error) {
 // without looking at people.
 func (a *app) draft(conf *config, s *store.Store, parsed templates.Campaign, source []byte) (store.Campaign, error) {
 	campaign := store.Campaign{Name: parsed.Name, Class: parsed.Class, Source: string(source), Audience: parsed.Audience,
-		Rate: parsed.Rate, StartBy: parsed.StartBy, Notice: parsed.Notice}
+		Rate: parsed.Rate, StartBy: parsed.StartBy, Purpose: parsed.Purpose, Policy: parsed.Policy, Notice: parsed.Notice}
 	service := ""
+	if err := a.checkPolicy(s, parsed); err != nil {
+		return campaign, err
+	}
 	if parsed.Topic != "" {
 		topic, err := topicByID(a, s, parsed.Topic)
 		if err != nil {

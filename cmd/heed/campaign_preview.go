@@ -108,7 +108,7 @@ func (a *app) firstReader(s *store.Store, campaign store.Campaign) (first store.
 func (a *app) render(c compiled, p store.Person) (previewView, error) {
 	base := a.loaded.linkBase()
 	mark := p.State.Consent(c.Message())
-	links := templates.Links{Unsubscribe: base + "/u/preview", Preferences: base + "/p/preview", Unused: base + "/n/preview",
+	links := templates.Links{Unsubscribe: base + "/u/preview", Preferences: base + "/p/preview", Unused: base + "/n/preview", Policy: base + "/v",
 		Reason: templates.Reason{Topic: c.topic.Name, Source: mark.Source}}
 	if mark.At != 0 {
 		links.Reason.At = mark.Time()

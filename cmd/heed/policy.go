@@ -4,10 +4,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"heed/consent"
 	"heed/store"
+	"heed/templates"
 )
 
 type policyCommand struct {
@@ -158,4 +160,29 @@ func (c *policyWithdrawCommand) Run(a *app) error {
 	}
 	v, err = s.Version(a.ctx, v.ID)
 	return firstError(err, a.show(viewOf(v), func() { a.say("version %s is taken back", v.ID) }))
+}
+
+// checkPolicy wants the version that a campaign is about, and a purpose that the
+// version in force names: what no version names, nobody can have agreed to.
+func (a *app) checkPolicy(s *store.Store, c templates.Campaign) error {
+	if c.Policy != "" {
+		v, err := s.Version(a.ctx, c.Policy)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return hinted(fmt.Errorf("policy: there is no version %s", c.Policy), "heed policy list shows those that there are; heed policy publish makes one")
+		case err != nil:
+			return err
+		case v.State == "replaced" || v.State == "withdrawn":
+			return hinted(fmt.Errorf("policy: the version %s is %s", v.ID, v.State), "a notice or a request is about the version in force, or one that is announced")
+		}
+	}
+	if c.Purpose == "" {
+		return nil
+	}
+	inForce, _, err := s.PolicyNow(a.ctx)
+	if err == nil && !slices.Contains(inForce.Purposes, c.Purpose) {
+		err = hinted(fmt.Errorf("purpose: the policy in force does not let data be used for %q, but for %v", c.Purpose, orEmpty(inForce.Purposes)),
+			"publish a version that does: heed policy publish FILE --id ID --material --purposes ...; it takes 30 days")
+	}
+	return err
 }
