@@ -177,7 +177,7 @@ func scanCase(row scanner) (c Case, err error) {
 
 // Case reads one case.
 func (s *Store) Case(ctx context.Context, id int64) (Case, error) {
-	c, err := scanCase(s.read.QueryRowContext(ctx, `SELECT `+caseColumns+` FROM privacy_case WHERE id = $1`, id))
+	c, err := scanCase(s.asker(ctx).QueryRowContext(ctx, `SELECT `+caseColumns+` FROM privacy_case WHERE id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, fmt.Errorf("case %d: %w", id, ErrNotFound)
 	}

@@ -23,9 +23,12 @@ type Doors struct {
 	Desk Desk
 	// Sandbox is where test keys lead: a store of its own, whose messages go to
 	// nobody. Nil: test keys open nothing.
-	Sandbox   func(context.Context) (Room, error)
-	Rate      float64 // requests a second and key; 0: 50
-	Providers []Provider
+	Sandbox func(context.Context) (Room, error)
+	// SandboxPages are what links of the sandbox lead to; it gives nil while the
+	// sandbox is closed.
+	SandboxPages func() http.Handler
+	Rate         float64 // requests a second and key; 0: 50
+	Providers    []Provider
 }
 
 // Room is what a key reaches.
@@ -73,6 +76,9 @@ func (a *api) operations() {
 	a.preferences()
 	a.events()
 	a.alerts()
+	a.campaigns()
+	a.cases()
+	a.suppressions()
 }
 
 // call is one request of a program.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	"heed/store"
@@ -42,4 +43,18 @@ func (u Unfit) Error() string { return strings.Join(u.Problems, "; ") }
 type Provider struct {
 	Kind       string
 	SecretFile string
+}
+
+// sandboxPages shows the pages of the people whom a test key has made up.
+func (s *Server) sandboxPages(w http.ResponseWriter, r *http.Request) {
+	if s.o.Doors.SandboxPages == nil {
+		s.noSuchLink(w, r)
+		return
+	}
+	pages := s.o.Doors.SandboxPages()
+	if pages == nil {
+		s.noSuchLink(w, r)
+		return
+	}
+	http.StripPrefix("/sandbox", pages).ServeHTTP(w, r)
 }

@@ -29,6 +29,7 @@ type process struct {
 	redis    *transport // nil where no role needs it
 	listener net.Listener
 	public   string
+	sandbox  *sandbox
 }
 
 // serve runs roles until a signal comes. Opt-outs are served first and last:
@@ -41,6 +42,8 @@ func (a *app) serve(r roleSet) error {
 	if p.redis != nil {
 		defer p.redis.close()
 	}
+	p.sandbox = &sandbox{p: p}
+	defer p.sandbox.end()
 	parts, err := p.parts()
 	if err != nil {
 		return err

@@ -63,8 +63,13 @@ func (b *buffer) String() string {
 // startServe starts heed serve and waits for its ready line.
 func startServe(t *testing.T, env ...string) *served {
 	t.Helper()
+	return startServeWith(t, smallConfig, env...)
+}
+
+func startServeWith(t *testing.T, config string, env ...string) *served {
+	t.Helper()
 	s := &served{folder: t.TempDir(), talk: &buffer{}, gone: make(chan error, 1)}
-	if err := os.WriteFile(filepath.Join(s.folder, "heed.toml"), []byte(smallConfig), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.folder, "heed.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.Cmd = exec.Command("heed", "serve", "--listen", "127.0.0.1:0")

@@ -1,0 +1,389 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"heed/mailer/mailertest"
+)
+
+// doorsConfig has a topic and a service.
+const doorsConfig = smallConfig + `[[topic]]
+id = "events"
+name = "Events"
+[[service]]
+id = "files"
+name = "Files"
+`
+
+// contract is the published file, and a server that is held against it.
+type contract struct {
+	t      *testing.T
+	doc    map[string]any
+	server *served
+	key    string
+	called map[string]bool
+	etag   string // of the answer before
+}
+
+func openContract(t *testing.T, server *served, key string) *contract {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/openapi.json")
+	c := &contract{t: t, server: server, key: key, called: map[string]bool{}}
+	if err == nil {
+		err = json.Unmarshal(text, &c.doc)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// token makes a key as its user does.
+func (s *served) token(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("heed", append([]string{"token", "create", "a test", "--json"}, args...)...)
+	cmd.Dir, cmd.Env = s.folder, s.Env
+	out, err := cmd.Output()
+	var made struct{ Token string }
+	if err == nil {
+		err = json.Unmarshal(out, &made)
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return made.Token
+}
+
+// operation finds one by its id.
+func (c *contract) operation(id string) (method, path string, op map[string]any) {
+	for path, item := range c.doc["paths"].(map[string]any) {
+		for method, op := range item.(map[string]any) {
+			if o, is := op.(map[string]any); is && o["operationId"] == id {
+				return strings.ToUpper(method), path, o
+			}
+		}
+	}
+	c.t.Fatalf("the published file has no operation %q", id)
+	return "", "", nil
+}
+
+func (c *contract) operations() (ids []string) {
+	for _, item := range c.doc["paths"].(map[string]any) {
+		for _, op := range item.(map[string]any) {
+			if o, is := op.(map[string]any); is {
+				ids = append(ids, o["operationId"].(string))
+			}
+		}
+	}
+	return slices.Sorted(slices.Values(ids))
+}
+
+// shot is one request.
+type shot struct {
+	op     string
+	params []string // of the path, in their order
+	query  string
+	body   string
+	header []string
+	want   int
+	code   string // of a problem
+}
+
+// send makes a request of the published file, and holds the answer against it.
+func (c *contract) send(s shot) map[string]any {
+	c.t.Helper()
+	method, path, op := c.operation(s.op)
+	for _, value := range s.params {
+		before, rest, _ := strings.Cut(path, "{")
+		_, after, _ := strings.Cut(rest, "}")
+		path = before + value + after
+	}
+	r, err := http.NewRequest(method, c.server.url+path+s.query, strings.NewReader(s.body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if s.body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	r.Header.Set("Authorization", "Bearer "+c.key)
+	for i := 0; i < len(s.header); i += 2 {
+		r.Header.Set(s.header[i], s.header[i+1])
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.etag = answer.Header.Get("ETag")
+	return c.judge(s, op, answer, text)
+}
+
+func (c *contract) judge(s shot, op map[string]any, answer *http.Response, text []byte) map[string]any {
+	c.t.Helper()
+	where := fmt.Sprintf("%s %v%s %s", s.op, s.params, s.query, s.body[:min(len(s.body), 100)])
+	if answer.StatusCode != s.want {
+		c.t.Errorf("%s: answered %d, want %d: %s", where, answer.StatusCode, s.want, text)
+	}
+	described, is := op["responses"].(map[string]any)[fmt.Sprint(answer.StatusCode)].(map[string]any)
+	if !is {
+		c.t.Errorf("%s: the status %d is not in the published file", where, answer.StatusCode)
+		return nil
+	}
+	kind, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";")
+	content, is := described["content"].(map[string]any)[kind].(map[string]any)
+	if !is {
+		c.t.Errorf("%s: the type %q of %d is not in the published file", where, kind, answer.StatusCode)
+		return nil
+	}
+	var body any
+	if err := json.Unmarshal(text, &body); err != nil {
+		c.t.Errorf("%s: %v", where, err)
+	}
+	for _, wrong := range c.fits(content["schema"].(map[string]any), body, "body") {
+		c.t.Errorf("%s: %s: %s", where, wrong, text)
+	}
+	object, _ := body.(map[string]any)
+	if s.code != "" && object["code"] != s.code {
+		c.t.Errorf("%s: the code is %v, want %s: %s", where, object["code"], s.code, text)
+	}
+	if answer.StatusCode/100 == 2 {
+		c.called[s.op] = true
+	}
+	return object
+}
+
+// fits holds a value against a schema, as far as the published file goes.
+func (c *contract) fits(schema map[string]any, value any, at string) (wrong []string) {
+	if ref, is := schema["$ref"].(string); is {
+		name := strings.TrimPrefix(ref, "#/components/schemas/")
+		schema = c.doc["components"].(map[string]any)["schemas"].(map[string]any)[name].(map[string]any)
+	}
+	if !fitsType(schema["type"], value) {
+		return []string{fmt.Sprintf("%s is %T, not %v", at, value, schema["type"])}
+	}
+	if known, is := schema["enum"].([]any); is && !slices.Contains(known, value) {
+		wrong = append(wrong, fmt.Sprintf("%s is %v, not one of %v", at, value, known))
+	}
+	switch v := value.(type) {
+	case []any:
+		items, _ := schema["items"].(map[string]any)
+		for i, one := range v {
+			wrong = append(wrong, c.fits(items, one, fmt.Sprintf("%s[%d]", at, i))...)
+		}
+	case map[string]any:
+		wrong = append(wrong, c.fitsObject(schema, v, at)...)
+	case string:
+		if _, err := time.Parse(time.RFC3339, v); schema["format"] == "date-time" && err != nil {
+			wrong = append(wrong, at+" is no time")
+		}
+	}
+	return wrong
+}
+
+func (c *contract) fitsObject(schema, v map[string]any, at string) (wrong []string) {
+	properties, _ := schema["properties"].(map[string]any)
+	required, _ := schema["required"].([]any)
+	for _, name := range required {
+		if _, there := v[name.(string)]; !there {
+			wrong = append(wrong, fmt.Sprintf("%s lacks %v", at, name))
+		}
+	}
+	for name, one := range v {
+		described, known := properties[name].(map[string]any)
+		if !known {
+			described, known = schema["additionalProperties"].(map[string]any)
+		}
+		if !known {
+			wrong = append(wrong, fmt.Sprintf("%s.%s is not described", at, name))
+			continue
+		}
+		wrong = append(wrong, c.fits(described, one, at+"."+name)...)
+	}
+	return wrong
+}
+
+func fitsType(described, value any) bool {
+	names, many := described.([]any)
+	if !many {
+		names = []any{described}
+	}
+	is := map[bool]string{}
+	switch v := value.(type) {
+	case nil:
+		is[true] = "null"
+	case string:
+		is[true] = "string"
+	case bool:
+		is[true] = "boolean"
+	case []any:
+		is[true] = "array"
+	case map[string]any:
+		is[true] = "object"
+	case float64:
+		is[true] = "number"
+		if v == float64(int64(v)) && slices.Contains(names, any("integer")) {
+			is[true] = "integer"
+		}
+	}
+	return slices.Contains(names, any(is[true]))
+}
+
+const contractCampaign = `{"source":"---\nname: June\nsubject: News\ntopic: news\n---\nHello {{ first_name | default: \"there\" }}"}`
+
+// goods is a good request for each operation, in an order in which they can be
+// done one after the other.
+func (c *contract) goods() {
+	c.t.Helper()
+	consent := `{"topics":["news"],"at":"2026-01-02T10:00:00Z","source":"sign-up","text":"I want the news"}`
+	for i, who := range []string{"ann", "ben", "cleo"} {
+		c.send(shot{op: "put-contact", params: []string{who}, body: fmt.Sprintf(`{"email":"%s@example.com","first_name":"P%d","services":["files"],"consent":%s}`, who, i, consent), want: 201})
+	}
+	c.send(shot{op: "put-contact", params: []string{"ann"}, body: `{"company":"Pier"}`, want: 200})
+	c.send(shot{op: "put-contact", params: []string{"ben"}, body: `{"email":"ben@example.org"}`, want: 202})
+	c.send(shot{op: "get-contact", params: []string{"ann"}, want: 200})
+	c.send(shot{op: "post-event", params: []string{"ann"}, body: `{"type":"holds","service":"files"}`, want: 200})
+	c.send(shot{op: "post-event", params: []string{"cleo"}, body: `{"type":"address_changed","email":"cleo@example.org"}`, want: 202})
+	c.send(shot{op: "get-preferences", params: []string{"ann"}, want: 200})
+	c.send(shot{op: "put-preferences", params: []string{"cleo"}, body: `{"topics":{"events":"out"}}`, want: 200})
+	c.send(shot{op: "make-preference-link", params: []string{"ann"}, want: 201})
+	alert := `{"key":"outage-1","service":"files","subject":"Files are slow","text":"They are slow, {{ first_name }}."}`
+	c.send(shot{op: "send-alert", body: alert, want: 202})
+	c.send(shot{op: "send-alert", body: alert, want: 200})
+	c.send(shot{op: "get-alert", params: []string{"outage-1"}, want: 200})
+	c.send(shot{op: "list-alert-messages", params: []string{"outage-1"}, query: "?limit=2", want: 200})
+	c.campaigns()
+	c.send(shot{op: "open-case", body: `{"kind":"complaint","external_id":"ann","note":"too slow"}`, want: 201})
+	c.send(shot{op: "list-cases", want: 200})
+	c.send(shot{op: "get-case", params: []string{"1"}, want: 200})
+	c.send(shot{op: "get-case", params: []string{"1"}, query: "?reveal=true", want: 200})
+	c.send(shot{op: "add-suppressions", body: `{"suppressions":[{"email":"x@example.com","source":"old list"},{"email":"nobody"}]}`, want: 200})
+	c.send(shot{op: "list-suppressions", query: "?limit=1", want: 200})
+}
+
+func (c *contract) campaigns() {
+	c.t.Helper()
+	made := c.send(shot{op: "create-campaign", body: contractCampaign, want: 201, header: []string{"Idempotency-Key", "june"}})
+	again := c.send(shot{op: "create-campaign", body: contractCampaign, want: 201, header: []string{"Idempotency-Key", "june"}})
+	if made["id"] != again["id"] {
+		c.t.Errorf("the same request made the campaigns %v and %v", made["id"], again["id"])
+	}
+	id := []string{fmt.Sprint(made["id"])}
+	tag := c.etag
+	c.send(shot{op: "list-campaigns", query: "?limit=1", want: 200})
+	c.send(shot{op: "get-campaign", params: id, want: 200})
+	c.send(shot{op: "check-campaign", params: id, want: 200})
+	c.send(shot{op: "estimate-campaign", params: id, want: 200})
+	c.send(shot{op: "estimate-audience", body: `{"topic":"news"}`, want: 200})
+	c.send(shot{op: "schedule-campaign", params: id, body: `{"at":"2099-01-01T00:00:00Z"}`, header: []string{"If-Match", tag}, want: 200})
+	c.send(shot{op: "start-campaign", params: id, header: []string{"If-Match", tag}, want: 412, code: "changed"})
+	c.send(shot{op: "start-campaign", params: id, want: 200})
+	c.send(shot{op: "pause-campaign", params: id, want: 200})
+	c.send(shot{op: "resume-campaign", params: id, want: 200})
+	c.send(shot{op: "cancel-campaign", params: id, want: 200})
+	c.send(shot{op: "start-campaign", params: id, want: 409, code: "wrong_state"})
+	c.send(shot{op: "list-campaign-messages", params: id, want: 200})
+}
+
+// bads sends what each operation says that it refuses.
+func (c *contract) bads(preferences, send string) {
+	c.t.Helper()
+	key := c.key
+	for i, id := range c.operations() {
+		method, path, op := c.operation(id)
+		params := slices.Repeat([]string{"999999"}, strings.Count(path, "{"))
+		body := ""
+		if op["requestBody"] != nil {
+			body = `{}`
+		}
+		c.key = "heed_live_wrong"
+		if i < 20 { // from then on they would be put off
+			c.send(shot{op: id, params: params, body: body, want: 401, code: "key_unknown"})
+		}
+		if c.key = preferences; op["tags"].([]any)[0] == "preferences" {
+			c.key = send
+		}
+		c.send(shot{op: id, params: params, body: body, want: 403, code: "scope_missing"})
+		c.key = key
+		if body != "" {
+			c.send(shot{op: id, params: params, body: `{`, want: 400, code: "invalid_request"})
+			c.send(shot{op: id, params: params, body: `{"unheard_of":1}`, want: 422, code: "invalid_request"})
+			c.send(shot{op: id, params: params, body: `{"x":"` + strings.Repeat("x", 1<<20) + `"}`, want: 413, code: "too_large"})
+		}
+		c.send(shot{op: id, params: params, query: "?unheard_of=1", body: body, want: 422, code: "invalid_request"})
+		if op["responses"].(map[string]any)["404"] != nil && (body == "" || method == "GET") {
+			code := "not_found"
+			if strings.Contains(path, "external_id") {
+				code = "contact_unknown"
+			}
+			c.send(shot{op: id, params: params, want: 404, code: code})
+		}
+	}
+}
+
+// TestContract drives a real server by nothing but the published file: each
+// operation with a good request and with what it refuses, in the sandbox and
+// outside it.
+func TestContract(t *testing.T) {
+	sink, err := mailertest.Start(mailertest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	server := startServeWith(t, doorsConfig+"[api]\nrate = 10000\n", "SMTP_URL="+sink.URL())
+	live, test := server.token(t, "--scope", "admin"), server.token(t, "--scope", "admin", "--test")
+
+	inside := openContract(t, server, test)
+	inside.goods()
+	inside.delivers("outage-1", "simulated")
+	outside := openContract(t, server, live)
+	outside.send(shot{op: "get-contact", params: []string{"ann"}, want: 404, code: "contact_unknown"})
+	outside.send(shot{op: "get-alert", params: []string{"outage-1"}, want: 404, code: "not_found"})
+	if n := sink.Count(); n != 0 {
+		t.Errorf("the sandbox handed %d messages to the relay", n)
+	}
+	outside.goods()
+	outside.delivers("outage-1", "accepted")
+	for _, id := range outside.operations() {
+		if !outside.called[id] || !inside.called[id] {
+			t.Errorf("%s was not called", id)
+		}
+	}
+	outside.bads(server.token(t, "--scope", "preferences"), server.token(t, "--scope", "send"))
+	if strings.Contains(server.talk.String(), "ann@") || strings.Contains(server.talk.String(), "@example") {
+		t.Error("the log holds an address")
+	}
+	if _, err := os.Stat(filepath.Join(server.folder, "heed-data", "sandbox", "heed.db")); err != nil {
+		t.Error(err)
+	}
+}
+
+// delivers waits until every message of an alert has the status.
+func (c *contract) delivers(alert, status string) {
+	c.t.Helper()
+	var last bytes.Buffer
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		got := c.send(shot{op: "list-alert-messages", params: []string{alert}, want: 200})
+		messages, _ := got["messages"].([]any)
+		last.Reset()
+		fmt.Fprint(&last, messages)
+		if len(messages) == 3 && !slices.ContainsFunc(messages, func(m any) bool { return m.(map[string]any)["status"] != status }) {
+			return
+		}
+	}
+	c.t.Errorf("the messages never were %s: %s", status, &last)
+}
