@@ -13,8 +13,8 @@ import (
 
 // EventBody is something that happened in the product.
 type EventBody struct {
-	Type    string `json:"type" enum:"address_changed,deactivated,holds,holds_no_longer" doc:"address_changed: the person gave another address; both mailboxes are asked. deactivated: the person gave up the account, and wants their data deleted; the address on file is asked first. holds and holds_no_longer: the person has a service, whose alerts go to them."`
-	Email   string `json:"email,omitempty" maxLength:"320" doc:"address_changed: the new address."`
+	Type    string `json:"type" enum:"registered,address_changed,deactivated,holds,holds_no_longer" doc:"registered: the person has made an account; they get one confirmation, once for each account, and are stored without a yes to anything. address_changed: the person gave another address; both mailboxes are asked. deactivated: the person gave up the account, and wants their data deleted; the address on file is asked first. holds and holds_no_longer: the person has a service, whose alerts go to them."`
+	Email   string `json:"email,omitempty" maxLength:"320" doc:"address_changed: the new address. registered: the address, where the person is not stored yet."`
 	Service string `json:"service,omitempty" maxLength:"64" doc:"holds, holds_no_longer: the id of the service."`
 }
 
@@ -25,6 +25,7 @@ func (b *EventBody) Resolve(huma.Context) (faults []error) {
 		switch {
 		case field == needs && value == "":
 			faults = append(faults, &huma.ErrorDetail{Location: "body." + field, Message: b.Type + " needs " + field})
+		case field == "email" && b.Type == "registered": // may be there
 		case field != needs && value != "":
 			faults = append(faults, &huma.ErrorDetail{Location: "body." + field, Message: b.Type + " has no " + field})
 		}
@@ -58,6 +59,9 @@ func (a *api) events() {
 
 func postEvent(ctx context.Context, c *call, in *eventInput) (*eventOutput, error) {
 	return once(ctx, c, func(ctx context.Context) (*eventOutput, error) {
+		if in.Body.Type == "registered" {
+			return c.registered(ctx, in)
+		}
 		p, err := c.person(ctx, in.ExternalID)
 		if err != nil {
 			return nil, err
@@ -70,6 +74,32 @@ func postEvent(ctx context.Context, c *call, in *eventInput) (*eventOutput, erro
 		}
 		return c.holds(ctx, p, in.Body)
 	})
+}
+
+// registered stores whoever made an account, and has them written to once.
+func (c *call) registered(ctx context.Context, in *eventInput) (*eventOutput, error) {
+	contact := store.Contact{Email: in.Body.Email, ExternalID: in.ExternalID}
+	p, known, err := c.Store.PersonByExternalID(ctx, in.ExternalID)
+	switch {
+	case err != nil:
+		return nil, err
+	case known && contact.Email == "":
+		contact.Email = p.Email
+	case contact.Email == "":
+		return nil, problem(http.StatusNotFound, "contact_unknown", "nobody has this id", "send the email with the event")
+	}
+	r, err := c.Store.RegisterAccount(ctx, contact)
+	if err != nil {
+		return nil, err
+	}
+	v := EventView{State: "done", Detail: "the confirmation goes out"}
+	switch {
+	case r.Already:
+		v = EventView{State: "unchanged", Detail: "this account has had its confirmation"}
+	case r.Refused != "":
+		v = EventView{State: "unchanged", Detail: "nobody is written to: " + string(r.Refused)}
+	}
+	return &eventOutput{http.StatusOK, v}, nil
 }
 
 func (c *call) holds(ctx context.Context, p store.Person, b EventBody) (*eventOutput, error) {

@@ -180,13 +180,24 @@ func unknownName(what, location string, known []store.Named) *Problem {
 	return p
 }
 
-// askPerson leaves to the person what only the person may decide.
+// askPerson leaves to the person what only the person may decide: a link goes to
+// the address on file, at most one a day.
 func (c *call) askPerson(ctx context.Context, p store.Person, unproven []consent.Scope, words map[consent.Scope]string, b PreferencesBody, out *choicesOutput) error {
 	if len(unproven) == 0 {
 		return nil
 	}
-	return problem(http.StatusConflict, "person_must_choose", "a no is on record, or nothing proves the yes: only the person may say it",
-		"show the person a link into the preference centre: POST /v1/contacts/{external_id}/preferences/link")
+	a := b.agreement()
+	ask := store.SignUp{Contact: store.Contact{Email: p.Email, Language: p.Language}, Wording: a.Text, Source: a.Source, Received: c.arrived}
+	for _, scope := range unproven {
+		word := words[scope]
+		if id, is := strings.CutPrefix(word, "topic:"); is {
+			ask.Topics = append(ask.Topics, id)
+		}
+		ask.PartnerOffers, ask.Sharing = ask.PartnerOffers || scope == consent.ScopePartner, ask.Sharing || scope == consent.ScopeSharing
+		out.Body.Pending = append(out.Body.Pending, word)
+	}
+	out.Status, out.Body.State = http.StatusAccepted, "pending"
+	return c.Store.SignUp(ctx, ask)
 }
 
 type linkOutput struct {

@@ -91,6 +91,8 @@ var meanings = []struct {
 	{store.ErrState, http.StatusConflict, "wrong_state", "read it again: its state has changed"},
 	{store.ErrRefused, http.StatusConflict, "refused", ""},
 	{templates.ErrMarketing, http.StatusUnprocessableEntity, "advertises", "take it out, or send it as a campaign to those who want to hear of it"},
+	{store.ErrTooMany, http.StatusTooManyRequests, "too_many_sign_ups", "send it again in an hour"},
+	{store.ErrAccount, http.StatusUnprocessableEntity, "invalid_request", "take another id"},
 	{store.ErrInput, http.StatusUnprocessableEntity, "invalid_request", ""},
 	{consent.ErrAddress, http.StatusUnprocessableEntity, "invalid_request", "the address must be one e-mail address, such as ann@example.com"},
 }
@@ -101,6 +103,14 @@ func (a *api) problemOf(ctx context.Context, operation string, err error) error 
 	var known *Problem
 	if err == nil || errors.As(err, &known) {
 		return err
+	}
+	var flaws store.Flaws
+	if errors.As(err, &flaws) {
+		p := problem(http.StatusUnprocessableEntity, "cannot_be_asked", "the person cannot be asked by mail", "the address on file cannot be written to, such as for letters of several scripts that look alike")
+		for _, one := range flaws {
+			p.Errors = append(p.Errors, Fault{one.Field, one.Why})
+		}
+		return p
 	}
 	var unfit Unfit
 	if errors.As(err, &unfit) {

@@ -90,8 +90,14 @@ func TestAPIRecordsChoices(t *testing.T) {
 	}
 	p.call("GET", path, "").wants(t, 200, `"product":"out"`, `"events":"in"`)
 	proof := `,"consent":{"at":"2026-01-02T10:00:00Z","source":"account page","text":"yes"}`
-	p.call("PUT", path, `{"topics":{"product":"in"}`+proof+`}`).says(t, 409, map[string]any{"code": "person_must_choose"})
-	p.call("PUT", path, `{"partner_offers":"in"}`).says(t, 409, map[string]any{"code": "person_must_choose"})
+	for range 2 {
+		p.call("PUT", path, `{"topics":{"product":"in"},"partner_offers":"in"}`).says(t, 202, map[string]any{"state": "pending"})
+	}
+	p.call("PUT", path, `{"topics":{"product":"in"}`+proof+`}`).wants(t, 202, `"pending":["topic:product"]`)
+	p.call("GET", path, "").wants(t, 200, `"product":"out"`, `"partner_offers":"unknown"`)
+	if letters, err := b.s.Letters(context.Background(), b.key("ann@example.com")); err != nil || len(letters) != 1 || letters[0].Kind != store.WriteSignUp {
+		t.Errorf("asking three times wrote %+v, %v", letters, err)
+	}
 	p.call("PUT", path, `{"partner_offers":"in"`+proof+`}`).says(t, 200, map[string]any{"state": "done"})
 	p.call("GET", path, "").wants(t, 200, `"product":"out"`, `"partner_offers":"in"`)
 	p.call("PUT", path, `{"topics":{"nothing":"out"}}`).refused(t, 422, "unknown_topic")
@@ -135,6 +141,9 @@ func TestAPITakesEvents(t *testing.T) {
 	if letters, _ := b.s.Letters(context.Background(), b.key("ann@example.com")); len(letters) != 1 {
 		t.Errorf("the same change twice wrote %d letters to the old address", len(letters))
 	}
+	p.call("POST", "/v1/contacts/new/events", `{"type":"registered"}`).refused(t, 404, "contact_unknown")
+	p.call("POST", "/v1/contacts/new/events", `{"type":"registered","email":"new@example.com"}`).says(t, 200, map[string]any{"state": "done"})
+	p.call("POST", "/v1/contacts/new/events", `{"type":"registered"}`).says(t, 200, map[string]any{"state": "unchanged"})
 	gone := p.call("POST", path, `{"type":"deactivated"}`).says(t, 202, map[string]any{"state": "pending"})
 	if b.state("ann@example.com").Hold == 0 || gone["case"] == nil {
 		t.Errorf("a deactivated account: %v, %+v", gone, b.state("ann@example.com"))

@@ -258,6 +258,8 @@ func (c *contract) goods() {
 	c.send(shot{op: "get-contact", params: []string{"ann"}, want: 200})
 	c.send(shot{op: "post-event", params: []string{"ann"}, body: `{"type":"holds","service":"files"}`, want: 200})
 	c.send(shot{op: "post-event", params: []string{"cleo"}, body: `{"type":"address_changed","email":"cleo@example.org"}`, want: 202})
+	c.send(shot{op: "post-event", params: []string{"dora"}, body: `{"type":"registered","email":"dora@example.com"}`, want: 200})
+	c.send(shot{op: "put-preferences", params: []string{"dora"}, body: `{"topics":{"news":"in"}}`, want: 202})
 	c.send(shot{op: "get-preferences", params: []string{"ann"}, want: 200})
 	c.send(shot{op: "put-preferences", params: []string{"cleo"}, body: `{"topics":{"events":"out"}}`, want: 200})
 	c.send(shot{op: "make-preference-link", params: []string{"ann"}, want: 201})

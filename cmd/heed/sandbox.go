@@ -67,7 +67,7 @@ func (b *sandbox) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the sandbox: %w", err)
 	}
-	if err := s.SyncTopics(ctx, named(b.p.c.Topics), named(b.p.c.Services)); err != nil {
+	if err := s.SyncTopics(ctx, named(topicsOf(b.p.c.Topics)), named(b.p.c.Services)); err != nil {
 		return errors.Join(err, s.Close())
 	}
 	stop, err := b.run(ctx, s)
