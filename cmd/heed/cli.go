@@ -29,6 +29,7 @@ type cli struct {
 	Register registerCommand   `cmd:"" help:"Who else gets people's data."`
 	Sharing  sharingCommand    `cmd:"" help:"What partners are given of those who agreed: feed, status, acknowledge."`
 	Disclose disclosureCommand `cmd:"" name:"disclosure" help:"Documents by which an authority is given data: add, list."`
+	Figures  figuresCommand    `cmd:"" help:"Counts that may be shown to anybody."`
 	Acts     actsCommand       `cmd:"" help:"What staff did that has to be accounted for."`
 	Tray     trayCommand       `cmd:"" help:"Mail that asks for nothing: list, show, case, clear."`
 	Retain   retentionCommand  `cmd:"" name:"retention" help:"How long what is kept of people stays: run."`

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -23,6 +24,45 @@ func TestStandardsNameWhatExists(t *testing.T) {
 		row := regexp.MustCompile(`^\| [A-Z]{1,2}\d+ \|`).MatchString(line)
 		if row && !anyTest.MatchString(line) && !strings.Contains(line, "not met") {
 			t.Errorf("docs/rfc.md: neither a test nor \"not met\": %.60s", line)
+		}
+	}
+}
+
+// TestThePolicyIsMetOrSaysWhereNot holds docs/policy.md against the tree: 44
+// promises, each with the test that checks it, or saying that it is not met.
+func TestThePolicyIsMetOrSaysWhereNot(t *testing.T) {
+	page := checkNames(t, "policy.md", 44)
+	next := 1
+	for _, line := range strings.Split(page, "\n") {
+		row := regexp.MustCompile(`^\| (\d+) \|`).FindStringSubmatch(line)
+		if row == nil {
+			continue
+		}
+		if row[1] != strconv.Itoa(next) {
+			t.Errorf("docs/policy.md: row %s stands where %d should", row[1], next)
+		}
+		next++
+		if !anyTest.MatchString(line) && !strings.Contains(strings.ToLower(line), "not met") {
+			t.Errorf("docs/policy.md: neither a test nor \"not met\": %.60s", line)
+		}
+	}
+	if next != 45 {
+		t.Errorf("docs/policy.md has %d rows", next-1)
+	}
+}
+
+// TestTheStandardsAreAllThere: a row that is taken off the page is not met by
+// that.
+func TestTheStandardsAreAllThere(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "rfc.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part, n := range map[string]int{"OC": 12, "LH": 5, "FM": 5, "BN": 7, "AR": 6, "AU": 6, "IM": 8, "MB": 1, "PV": 5, "US": 5, "EU": 10, "CA": 1, "CC": 2, "CH": 1} {
+		for i := 1; i <= n; i++ {
+			if row := "| " + part + strconv.Itoa(i) + " |"; strings.Count(string(page), row) != 1 {
+				t.Errorf("docs/rfc.md has %d rows %s", strings.Count(string(page), row), row)
+			}
 		}
 	}
 }

@@ -101,7 +101,6 @@ func sent(m store.ExplainSent) string {
 	return m.Outcome
 }
 
-
 // topicNames gives topics the names that people know.
 func (a *app) topicNames(s *store.Store) (map[string]string, error) {
 	topics, err := s.Topics(a.ctx)
