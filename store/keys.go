@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
@@ -267,4 +268,12 @@ func (s *Store) matchKeys(ctx context.Context) error {
 		return errors.New("the pepper in the keys folder is not the one that this database was made with; put back the right keys folder (HEED_DATA)")
 	}
 	return nil
+}
+
+// DomainKey names a domain by a keyed hash, where it is to be told from others and
+// must not be read: it can be somebody's name.
+func (s *Store) DomainKey(domain string) string {
+	mac := hmac.New(sha256.New, s.keys.Pepper)
+	mac.Write([]byte("domain " + strings.ToLower(domain)))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
 }

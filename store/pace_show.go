@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -123,4 +124,37 @@ func (s *Store) Cleared(ctx context.Context, after time.Time) ([]string, error) 
 		return nil, fmt.Errorf("reading what was cleared: %w", err)
 	}
 	return gather(found, single[string])
+}
+
+// DomainNames finds the domains that limits are about, by somebody who waits for
+// them or was put off: a limit names its domain by a hash alone. One for whom nobody
+// waits any more stays unknown.
+func (s *Store) DomainNames(ctx context.Context, limits []string) (map[string]string, error) {
+	known := map[string]string{}
+	learn := func(query string, args ...any) error {
+		found, err := s.read.QueryContext(ctx, query, args...)
+		if err != nil {
+			return fmt.Errorf("looking which domains are cut: %w", err)
+		}
+		emails, err := gather(found, single[string])
+		for _, email := range emails {
+			domain := email[strings.LastIndexByte(email, '@')+1:]
+			known["domain:"+s.DomainKey(domain)] = domain
+		}
+		return err
+	}
+	for _, limit := range limits {
+		if known[limit] != "" {
+			continue
+		}
+		if err := learn(`SELECT p.email FROM job j JOIN delivery d ON d.job = j.id JOIN person p ON p.address = d.address WHERE j.pace = $1 AND j.state <> 'done' LIMIT 1`, limit); err != nil {
+			return nil, err
+		}
+	}
+	for _, limit := range limits {
+		if known[limit] == "" {
+			return known, learn(`SELECT p.email FROM retry r JOIN person p ON p.address = r.address ORDER BY r.due LIMIT 5000`)
+		}
+	}
+	return known, nil
 }

@@ -30,7 +30,8 @@ const (
 type cut struct {
 	share float64   // of its full rate; 1: all
 	base  float64   // messages a second that were full for it where no limit is configured
-	at    time.Time // of the last change
+	at    time.Time // of the last change, by the clock of who made it
+	noted time.Time // when this worker made it or heard of it, by its own
 }
 
 // step is the rule: halve where deferrals say so, grow where there are none.
@@ -38,7 +39,7 @@ func (c cut) step(ok, slow int64, ceiling, measured float64, now time.Time) cut 
 	if c.share == 0 {
 		c = cut{share: 1}
 	}
-	switch since := now.Sub(c.at); {
+	switch since := now.Sub(c.noted); {
 	case slow > 0 && slow*slowShare >= ok+slow:
 		if c.share < 1 && since < cutEvery {
 			return c
@@ -49,9 +50,9 @@ func (c cut) step(ok, slow int64, ceiling, measured float64, now time.Time) cut 
 				c.base = max(1, measured)
 			}
 		}
-		c.share, c.at = max(c.share*cutTo, cutLowest), now
+		c.share, c.at, c.noted = max(c.share*cutTo, cutLowest), now, now
 	case ok > 0 && c.share < 1 && since >= growEvery:
-		c.share, c.at = math.Min(1, c.share+growBy), now
+		c.share, c.at, c.noted = math.Min(1, c.share+growBy), now, now
 	}
 	return c
 }
@@ -73,8 +74,9 @@ func parseCut(text string) (c cut, ok bool) {
 // tally counts the answers about one group or relay since the last look.
 type tally struct {
 	ok, slow atomic.Int64
-	speed    float64 // answers a second, of late
+	speed    float64 // answers a second at most, of late
 	total    [3]atomic.Int64
+	idle     time.Duration // since the last answer
 }
 
 // What an answer says: a place in tally.total.
@@ -102,13 +104,10 @@ func (t *tally) count(slow bool, said mailer.Result) {
 	t.ok.Add(1)
 }
 
-// measure smooths the speed over some seconds.
-func (t *tally) measure(now float64) {
-	if t.speed == 0 {
-		t.speed = now
-	}
-	t.speed += (now - t.speed) / 4
-}
+// measure keeps the best speed of the last half minute or so. A campaign that has
+// just begun, or a worker that had little to do, would make too low a speed the full
+// one, which takes a minute to be mended; too high a one is cut again in seconds.
+func (t *tally) measure(now float64) { t.speed = max(now, t.speed*0.95) }
 
 // adapter keeps the cuts. All workers share them in Redis; each remembers them,
 // and puts them back where Redis has forgotten.
@@ -119,10 +118,13 @@ type adapter struct {
 	mu      sync.Mutex
 	tallies map[string]*tally
 	cuts    map[string]cut
+	said    map[string]string // what Redis said of each last
+
+	domains atomic.Int64 // single domains that are watched or cut
 }
 
 func newAdapter(client redis.UniversalClient) *adapter {
-	return &adapter{redis: client, tallies: map[string]*tally{}, cuts: map[string]cut{}}
+	return &adapter{redis: client, tallies: map[string]*tally{}, cuts: map[string]cut{}, said: map[string]string{}}
 }
 
 // of gives the tally of a name.
@@ -151,10 +153,10 @@ func (a *adapter) cut(name string) cut {
 const cutsKey = "heed:{pace}:cuts"
 
 // swap writes a cut unless another worker was faster: its next look tells this
-// one.
+// one. An empty one is forgotten.
 var swap = redis.NewScript(`
 if (redis.call("HGET", KEYS[1], ARGV[1]) or "") ~= ARGV[2] then return 0 end
-redis.call("HSET", KEYS[1], ARGV[1], ARGV[3])
+if ARGV[3] == "" then redis.call("HDEL", KEYS[1], ARGV[1]) else redis.call("HSET", KEYS[1], ARGV[1], ARGV[3]) end
 return 1
 `)
 
@@ -183,18 +185,19 @@ func (a *adapter) step(shared map[string]string, there bool, ceiling func(string
 	for name, c := range a.cuts {
 		before[name] = c.share
 	}
-	for name, text := range shared {
-		if c, ok := parseCut(text); ok && (a.cuts[name].share == 0 || c.at.After(a.cuts[name].at)) {
-			a.cuts[name] = c
-		}
-	}
+	a.hear(shared, there, now)
 	for name, t := range a.tallies {
+		if t.idle += elapsed; isDomain(name) && a.tooFew(name, t) {
+			continue
+		}
 		ok, slow := t.ok.Swap(0), t.slow.Swap(0)
 		t.measure(float64(ok+slow) / elapsed.Seconds())
 		if ok+slow > 0 && !spared(name, ok) {
+			t.idle = 0
 			a.cuts[name] = a.cuts[name].step(ok, slow, ceiling(name), t.speed*float64(max(1, workers)), now)
 		}
 	}
+	tell = a.forgetDomains(now)
 	active := false
 	for name, c := range a.cuts {
 		active = active || c.active()
@@ -209,6 +212,21 @@ func (a *adapter) step(shared map[string]string, there bool, ceiling func(string
 	return changed, tell
 }
 
+// hear takes in what others have changed. Whether it is news is told by what Redis
+// said before, and by no clock: those of machines differ.
+func (a *adapter) hear(shared map[string]string, there bool, now time.Time) {
+	if !there {
+		return
+	}
+	for name, text := range shared {
+		if c, ok := parseCut(text); ok && text != a.said[name] && text != a.cuts[name].text() {
+			c.noted = now
+			a.cuts[name] = c
+		}
+	}
+	a.said = shared
+}
+
 // spared tells what is never cut: all other domains together, for what one small
 // server says is no reason to hold back the rest; and a relay that takes nothing
 // at all, which is away rather than too busy.
@@ -218,7 +236,7 @@ func spared(name string, ok int64) bool {
 
 // forget drops a cut that somebody has cleared.
 func (a *adapter) forget(ctx context.Context, name string, now time.Time) {
-	c := cut{share: 1, at: now}
+	c := cut{share: 1, at: now, noted: now}
 	a.mu.Lock()
 	a.cuts[name] = c
 	a.mu.Unlock()

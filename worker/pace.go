@@ -25,6 +25,7 @@ type pace struct {
 	days    *days
 	leases  *leases
 	quiet   still
+	slots   slots
 	rooms   map[string]chan struct{}           // for batches that wait for a turn, by queue; they hold no lane
 	nudge   chan struct{}                      // a batch that was released has ended
 	lines   atomic.Pointer[map[string][]int64] // campaigns that wait for a limit, or use it up in turn
@@ -106,7 +107,7 @@ func (p *pace) bucket(name string) (b bucket, none bool) {
 // newsletters lack.
 func (p *pace) ask(c *content, queue, group string, r *relay, n int) ask {
 	a := ask{n: n}
-	for _, name := range []string{forAll, relayOf + r.Name, groupOf + group} {
+	for _, name := range []string{forAll, relayOf + r.Name, named(group)} {
 		b, none := p.bucket(name)
 		switch {
 		case none:
@@ -124,19 +125,20 @@ func (p *pace) ask(c *content, queue, group string, r *relay, n int) ask {
 	return a
 }
 
-// heard counts an answer for its relay and its group, which it names.
-func (p *pace) heard(r *relay, email string, said mailer.Result) (group string) {
+// heard counts an answer for its relay and its group, or its domain.
+func (p *pace) heard(r *relay, email string, said mailer.Result) {
 	if said.Code == 0 || r == nil {
-		return ""
+		return
 	}
 	slow, byRelay := slows(said)
 	r.tally.count(slow && byRelay, said)
-	if byRelay {
-		return ""
+	group := p.groups.of(email)
+	if !byRelay {
+		p.tallies[group].count(slow, said)
 	}
-	group = p.groups.of(email)
-	p.tallies[group].count(slow, said)
-	return group
+	if group == Other && (!byRelay || slowsDomain(said)) {
+		p.heardDomain(email, slow, said)
+	}
 }
 
 // run tends the pace until ctx ends: releases what waits in the store, gives way
@@ -184,8 +186,8 @@ func (p *pace) release(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		if p.quiet.now(name, p.w.Now()) {
-			continue
+		if isDomain(name) || p.quiet.now(name, p.w.Now()) {
+			continue // what waits for a domain comes by itself
 		}
 		campaigns, err := p.w.Store.Release(ctx, name, p.busy(name, lanes))
 		if err != nil {
@@ -207,7 +209,7 @@ func (p *pace) line(b batch, r *relay, group string) (limit string) {
 	if lines == nil || b.j.Pace != "" {
 		return ""
 	}
-	for _, name := range []string{forAll, relayOf + r.Name, groupOf + group} {
+	for _, name := range []string{forAll, relayOf + r.Name, named(group)} {
 		if b.j.Queue == "alert" {
 			name = alertsBy + name
 		}

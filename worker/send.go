@@ -49,8 +49,8 @@ type batch struct {
 	c     *content
 	j     store.Job
 	lists store.Lists
-	used  map[string]int // what was handed over, by group; nil where nobody wants to know
-	gave  *bool          // it made room for another campaign's
+	used  map[consent.Key]bool // who got something; nil where nobody wants to know
+	gave  *bool                // it made room for another campaign's
 }
 
 // round sends letters by one lane, over the relay that was chosen for them; nil:
@@ -155,7 +155,7 @@ type passage struct {
 	w       *Worker
 	c       *content
 	lane    *lane
-	used    map[string]int
+	used    map[consent.Key]bool
 	letter  store.Letter
 	began   time.Time
 	verdict store.Verdict
@@ -187,8 +187,9 @@ func (p *passage) claim(ctx context.Context) (bool, error) {
 
 // settle records the outcome and says how the batch goes on.
 func (p *passage) settle(r mailer.Result, j store.Job) step {
-	if group := p.w.pace.heard(p.lane.relay, p.letter.Email, r); p.used != nil && r.Code != 0 {
-		p.used[group]++
+	p.w.pace.heard(p.lane.relay, p.letter.Email, r)
+	if p.used != nil && r.Code != 0 {
+		p.used[p.letter.Address] = true
 	}
 	p.lane.heard(r)
 	result := store.Result{Ask: p.letter.Ask, Token: p.verdict.Token, Code: r.Code, Status: r.Enhanced, EndAt: r.EndAt}

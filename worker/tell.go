@@ -18,7 +18,11 @@ func (p *pace) tend(ctx context.Context, elapsed time.Duration) {
 		p.tokens.setWorkers(n)
 	}
 	for _, name := range p.cuts.look(ctx, p.ceiling, p.tokens.living(), elapsed, p.w.Now()) {
-		p.w.Log.Info("pace_changed", "limit", name, "share", p.cuts.cut(name).share)
+		if share := p.cuts.cut(name).share; !isDomain(name) {
+			p.w.Log.Info("pace_changed", "limit", name, "share", share)
+		} else if share == 1 {
+			p.whole(ctx, name)
+		}
 	}
 	p.leases.renew(ctx)
 	err := p.days.giveUp(ctx, false)
@@ -36,6 +40,14 @@ func (p *pace) tend(ctx context.Context, elapsed time.Duration) {
 	}
 }
 
+// whole lets out all that waits for a domain which takes mail as before.
+func (p *pace) whole(ctx context.Context, name string) {
+	p.slots.free(name)
+	if _, err := p.w.Store.Release(ctx, name, 1<<30); err != nil && ctx.Err() == nil {
+		p.w.Log.Error("pace_failed", "step", "release", "error", err)
+	}
+}
+
 // hearClears forgets the cuts that somebody asked to be forgotten.
 func (p *pace) hearClears(ctx context.Context) error {
 	now := p.w.Now()
@@ -47,6 +59,9 @@ func (p *pace) hearClears(ctx context.Context) error {
 	for _, name := range names {
 		p.cuts.forget(ctx, name, now)
 		p.quiet.until(name, now)
+		if isDomain(name) {
+			p.whole(ctx, name)
+		}
 		for _, r := range p.w.relays.all {
 			if relayOf+r.Name == name {
 				r.breaker.worked()
@@ -84,9 +99,11 @@ func (p *pace) notes() (all []store.PaceNote) {
 	return all
 }
 
-// names lists what may be limited beside relays and campaigns.
+// names lists what may be limited beside relays and campaigns; of single domains
+// those that are cut most.
 func (p *pace) names() []string {
-	names := []string{forAll}
+	domains, _ := p.cuts.cutDomains(toldDomains)
+	names := append([]string{forAll}, domains...)
 	for _, group := range p.groups.names() {
 		names = append(names, groupOf+group)
 	}
@@ -105,13 +122,14 @@ type paceFigures struct{ p *pace }
 var (
 	paceRate    = prometheus.NewDesc("heed_pace_rate", "Messages a second that a limit allows now, over all workers; 0: no limit.", []string{"limit"}, nil)
 	paceShare   = prometheus.NewDesc("heed_pace_share", "Share of its full rate that deferrals have left a limit.", []string{"limit"}, nil)
+	paceDomains = prometheus.NewDesc("heed_pace_domains_cut", "Single domains that deferrals have cut.", nil, nil)
 	paceAnswers = prometheus.NewDesc("heed_answers_total", "Answers of relays by group of the recipient, or for the relay as a whole.", []string{"limit", "answer"}, nil)
 	relayState  = prometheus.NewDesc("heed_relay_spared", "Whether a relay is spared because it fails: 0 in use, 0.5 being tried, 1 spared.", []string{"relay"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (f *paceFigures) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{paceRate, paceShare, paceAnswers, relayState} {
+	for _, desc := range []*prometheus.Desc{paceRate, paceShare, paceDomains, paceAnswers, relayState} {
 		out <- desc
 	}
 }
@@ -119,7 +137,12 @@ func (f *paceFigures) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (f *paceFigures) Collect(out chan<- prometheus.Metric) {
 	states := map[string]float64{Closed: 0, HalfOpen: 0.5, Open: 1}
+	_, domains := f.p.cuts.cutDomains(0)
+	out <- prometheus.MustNewConstMetric(paceDomains, prometheus.GaugeValue, float64(domains))
 	for _, n := range f.p.notes() {
+		if isDomain(n.Name) {
+			continue // no figure names a domain that the operator did not
+		}
 		out <- prometheus.MustNewConstMetric(paceRate, prometheus.GaugeValue, n.Rate, n.Name)
 		out <- prometheus.MustNewConstMetric(paceShare, prometheus.GaugeValue, n.Cut, n.Name)
 		if relay, ok := strings.CutPrefix(n.Name, relayOf); ok {
@@ -139,6 +162,9 @@ func (a *adapter) totals() map[string][3]int64 {
 	defer a.mu.Unlock()
 	all := map[string][3]int64{}
 	for name, t := range a.tallies {
+		if isDomain(name) {
+			continue
+		}
 		var three [3]int64
 		for i := range three {
 			three[i] = t.total[i].Load()

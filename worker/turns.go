@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"heed/consent"
 	"heed/store"
 )
 
@@ -72,13 +73,19 @@ func (w *Worker) inTurn(ctx context.Context, b batch, letters []store.Letter) (r
 
 // send sends what was granted, and gives back what was not used of it.
 func (t *turns) send(ctx context.Context, r *relay, shares []share, now []store.Letter) (rest time.Duration, whole bool) {
-	used := map[string]int{}
+	used := map[consent.Key]bool{}
 	b := t.b
 	b.used = used
 	defer t.p.close(shares)
 	rest, whole = t.p.w.round(ctx, b, r, now)
 	for _, one := range shares {
-		t.p.returnDays(r, one.group, one.grant.n-used[one.group])
+		n := one.grant.n
+		for _, letter := range one.letters[:n] {
+			if used[letter.Address] {
+				n--
+			}
+		}
+		t.p.returnDays(r, one.group, n)
 	}
 	return rest, whole
 }
@@ -123,7 +130,7 @@ func heldBy(held []share, name string) bool {
 func (p *pace) split(letters []store.Letter) []share {
 	var all []share
 	for _, letter := range letters {
-		group := p.groups.of(letter.Email)
+		group := p.group(letter.Email)
 		i := slices.IndexFunc(all, func(s share) bool { return s.group == group })
 		if i < 0 {
 			i, all = len(all), append(all, share{group: group})
@@ -292,6 +299,9 @@ func (t *turns) park(ctx context.Context, held []share) error {
 // while releases nothing meanwhile.
 func (t *turns) due(g grant) time.Time {
 	now := t.p.w.Now()
+	if b, _ := t.p.bucket(g.by); isDomain(g.by) && b.rate > 0 {
+		return t.p.slots.next(g.by, g.wait, time.Duration(float64(time.Second)/b.rate), now)
+	}
 	switch {
 	case g.day:
 		t.p.quiet.until(g.by, now.Add(min(g.wait, time.Minute)))

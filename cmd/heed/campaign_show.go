@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"heed/consent"
@@ -61,7 +62,16 @@ func status(ctx context.Context, s *store.Store, id int64) (statusView, error) {
 		return v, err
 	}
 	limits, err := s.Pace(ctx)
+	if err != nil {
+		return v, err
+	}
 	v.ETA = later(v.ETA, v.Pace, limits, time.Now())
+	domains, err := s.DomainNames(ctx, slices.DeleteFunc(slices.Collect(maps.Keys(v.Pace)), func(name string) bool { return !strings.HasPrefix(name, "domain:") }))
+	named := map[string]int{}
+	for limit, n := range v.Pace {
+		named[limitName(limit, domains)] = n
+	}
+	v.Pace = named
 	return v, err
 }
 

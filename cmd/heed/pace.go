@@ -11,7 +11,7 @@ import (
 
 type paceCommand struct {
 	Show  paceShowCommand  `cmd:"" help:"List relays and limits: how they stand, and what waits for them."`
-	Clear paceClearCommand `cmd:"" help:"Forget that a relay or a group deferred our mail, or that a relay failed."`
+	Clear paceClearCommand `cmd:"" help:"Forget that a relay, a group or a domain deferred our mail, or that a relay failed."`
 }
 
 type paceShowCommand struct{ output }
@@ -23,7 +23,7 @@ func (paceShowCommand) Help() string {
 
 // paceView is a relay or a limit as it is printed.
 type paceView struct {
-	Limit   string     `json:"limit"` // all | relay:NAME | group:NAME | campaign:ID, for alerts among themselves with alert: before it
+	Limit   string     `json:"limit"` // all | relay:NAME | group:NAME | domain:NAME | campaign:ID, for alerts among themselves with alert: before it
 	State   string     `json:"state,omitempty"`
 	Rate    float64    `json:"rate"`    // messages a second now; 0: no limit
 	Ceiling float64    `json:"ceiling"` // as configured; 0: none
@@ -55,8 +55,12 @@ func (c *paceShowCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	domains, err := s.DomainNames(a.ctx, domainLimits(all))
+	if err != nil {
+		return err
+	}
 	for _, one := range all {
-		v := paceView{Limit: one.Name, State: one.State, Rate: one.Rate, Ceiling: one.Ceiling, Share: one.Cut, Waiting: one.Batches,
+		v := paceView{Limit: limitName(one.Name, domains), State: one.State, Rate: one.Rate, Ceiling: one.Ceiling, Share: one.Cut, Waiting: one.Batches,
 			Workers: one.Workers, Since: orNil(one.Since), Today: conf.today(one.Name, ups)}
 		if err := a.show(v, func() { a.sayPace(v) }); err != nil {
 			return err
@@ -66,6 +70,24 @@ func (c *paceShowCommand) Run(a *app) error {
 		a.say("no worker lives, and nothing waits")
 	}
 	return nil
+}
+
+// domainLimits are those that name single domains, by a hash.
+func domainLimits(all []store.PaceView) (limits []string) {
+	for _, one := range all {
+		if strings.HasPrefix(one.Name, "domain:") {
+			limits = append(limits, one.Name)
+		}
+	}
+	return limits
+}
+
+// limitName names a limit; a domain of which nothing waits is known by its hash alone.
+func limitName(limit string, domains map[string]string) string {
+	if domain := domains[limit]; domain != "" {
+		return "domain:" + domain
+	}
+	return limit
 }
 
 // today finds the warm-up of a name; nil where it has none.
@@ -100,7 +122,9 @@ func (c *config) plans() map[string][]int {
 
 func (a *app) sayPace(v paceView) {
 	parts := []string{perSecond(v.Rate)}
-	if v.Workers == 0 {
+	if v.Workers == 0 && strings.HasPrefix(v.Limit, "domain:") {
+		parts = []string{"cut by deferrals"} // only those that are cut most are told of
+	} else if v.Workers == 0 {
 		parts = []string{"no living worker tells"}
 	}
 	if v.State != "" {
@@ -132,7 +156,7 @@ func perSecond(rate float64) string {
 }
 
 type paceClearCommand struct {
-	Limit string `arg:"" help:"Such as group:google or relay:main."`
+	Limit string `arg:"" help:"Such as group:google, relay:main or domain:example.net."`
 	output
 }
 
@@ -146,6 +170,9 @@ func (c *paceClearCommand) Run(a *app) error {
 	s, err := a.store()
 	if err != nil {
 		return err
+	}
+	if domain, found := strings.CutPrefix(c.Limit, "domain:"); found {
+		return c.clear(a, s, domainLimit(s, domain))
 	}
 	all, err := s.Pace(a.ctx)
 	if err != nil {
@@ -164,7 +191,19 @@ func (c *paceClearCommand) Run(a *app) error {
 		}
 		return hinted(err, "heed pace show lists them")
 	}
-	if err := s.ClearPace(a.ctx, c.Limit); err != nil {
+	return c.clear(a, s, c.Limit)
+}
+
+// domainLimit is the limit of a domain; a hash stands for itself.
+func domainLimit(s *store.Store, domain string) string {
+	if strings.Contains(domain, ".") {
+		domain = s.DomainKey(domain)
+	}
+	return "domain:" + domain
+}
+
+func (c *paceClearCommand) clear(a *app, s *store.Store, limit string) error {
+	if err := s.ClearPace(a.ctx, limit); err != nil {
 		return err
 	}
 	return a.show(map[string]bool{"ok": true}, func() { a.say("%s has its full rate again", c.Limit) })
