@@ -195,8 +195,10 @@ func (w *simWorld) duel(m *simMachine, key string) {
 		return
 	}
 	w.duels--
-	stop, from := pick(w.dice, 0, 300*time.Millisecond, 1500*time.Millisecond, 2500*time.Millisecond, 7*time.Second, 12*time.Second), w.dice.IntN(2)
-	after := pick(w.dice, 0, 0, stop/2, 6*time.Second)
+	stop, after, from := w.dice.duel(), time.Duration(0), w.dice.IntN(2)
+	if stop > store.Silence {
+		after = 6500 * time.Millisecond // it is taken for dead by then
+	}
 	w.mu.Unlock()
 	if stop > 0 {
 		m.freeze(stop)
@@ -207,6 +209,20 @@ func (w *simWorld) duel(m *simMachine, key string) {
 			w.unsubscribe(other, who, 0)
 		}
 	})
+}
+
+// duel draws how long a machine is stopped: not at all, for less than an opt-out waits,
+// for more, or for so long that it is taken for dead.
+func (r simRand) duel() time.Duration {
+	switch r.IntN(5) {
+	case 0:
+		return 0
+	case 1:
+		return r.between(300*time.Millisecond, 1800*time.Millisecond)
+	case 2:
+		return r.between(2*time.Second, 3*time.Second)
+	}
+	return r.between(9*time.Second, 15*time.Second)
 }
 
 func (w *simWorld) pause(ctx context.Context, m *simMachine, e simEvent) {
