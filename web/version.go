@@ -149,24 +149,42 @@ const lookAgain = 15 * time.Second
 // banner is on top of every page while a new version is announced; empty
 // otherwise, and where the database does not say.
 func (s *Server) banner(lang string) (line string) {
-	a := &s.announced
-	a.mu.Lock()
-	defer a.mu.Unlock()
 	defer func() {
 		if recover() != nil {
 			line = "" // a page without it is better than none
 		}
 	}()
-	if now := s.o.Now(); now.Sub(a.asked) > lookAgain || now.Before(a.asked) {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		if _, announced, err := s.o.Store.PolicyNow(ctx); err == nil {
-			a.v = announced
-		}
-		a.asked = now
+	v, due := s.announced.last(s.o.Now())
+	if due {
+		v = s.lookForVersion(v)
 	}
-	if a.v.ID == "" {
+	if v.ID == "" {
 		return ""
 	}
-	return templates.Banner(lang, s.o.SenderName, a.v.Effective, s.versionPath(a.v.ID))
+	return templates.Banner(lang, s.o.SenderName, v.Effective, s.versionPath(v.ID))
+}
+
+// last gives what was announced when the database was asked last; due tells whoever
+// is to ask it again.
+func (a *announcement) last(now time.Time) (v store.Version, due bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if due = now.Sub(a.asked) > lookAgain || now.Before(a.asked); due {
+		a.asked = now
+	}
+	return a.v, due
+}
+
+// lookForVersion asks the database, without the lock: no other page waits for that.
+func (s *Server) lookForVersion(v store.Version) store.Version {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, announced, err := s.o.Store.PolicyNow(ctx)
+	if err != nil {
+		return v
+	}
+	s.announced.mu.Lock()
+	defer s.announced.mu.Unlock()
+	s.announced.v = announced
+	return announced
 }

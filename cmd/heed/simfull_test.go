@@ -97,7 +97,8 @@ func TestSimulationFullInPeace(t *testing.T) {
 func TestSimulationFullKept(t *testing.T) {
 	place := newSimPlace(t)
 	for name, seed := range map[string]uint64{
-		"Redis hangs while it is told of cuts": 23,
+		"Redis hangs while it is told of cuts":             23,
+		"the disk is slow while a page looks for a banner": 24,
 	} {
 		t.Run(name, func(t *testing.T) { simulateFull(t, place, seed, nil).judge(t, seed) })
 	}
