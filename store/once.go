@@ -158,10 +158,14 @@ func (s *Store) digest(use, text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// forgetAnswers drops the answers that nobody asks for any more.
+// forgetAnswers drops the answers that nobody asks for any more, and the marks of
+// events that could mean nothing any more.
 func (s *Store) forgetAnswers(ctx context.Context) error {
 	return s.inTx(ctx, "forgetting old answers", func(t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM api_answer WHERE at < $1`, t.now.Add(-AnswersFor).UnixMicro())
+		if _, err := t.exec(ctx, `DELETE FROM api_answer WHERE at < $1`, t.now.Add(-AnswersFor).UnixMicro()); err != nil {
+			return err
+		}
+		_, err := t.exec(ctx, `DELETE FROM provider_event WHERE at < $1`, t.now.Add(-2*BounceAge).UnixMicro())
 		return err
 	})
 }

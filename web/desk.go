@@ -39,12 +39,6 @@ type Unfit struct {
 // Error lists what is wrong.
 func (u Unfit) Error() string { return strings.Join(u.Problems, "; ") }
 
-// Provider is a mail provider that sends us events.
-type Provider struct {
-	Kind       string
-	SecretFile string
-}
-
 // sandboxPages shows the pages of the people whom a test key has made up.
 func (s *Server) sandboxPages(w http.ResponseWriter, r *http.Request) {
 	if s.o.Doors.SandboxPages == nil {

@@ -38,6 +38,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.Handle("/b/{token}", s.route("undo", s.undo))
 	mux.Handle("/m/{token}", s.route("move", s.move))
 	mux.Handle("/sandbox/", s.route("sandbox", s.sandboxPages))
+	mux.Handle("/hooks/{kind}", s.route("provider", s.providerEvents))
 	mux.Handle("/v1/", s.route("api", s.api.ServeHTTP))
 	mux.Handle("/n/{token}", s.route("unused", s.unused))
 	mux.Handle("/s", s.route("sign_up", s.signUp))
@@ -69,7 +70,7 @@ func (s *Server) plainPath(p string) string {
 // path of PUBLIC_URL may itself be "/u".
 func ours(rest string) bool {
 	first, _, _ := strings.Cut(rest, "/")
-	return slices.Contains([]string{"", "u", "p", "b", "c", "r", "m", "n", "s", "v", "a", "q", "w", "link", "v1", "sandbox", "healthz", "readyz", "metrics"}, first)
+	return slices.Contains([]string{"", "u", "p", "b", "c", "r", "m", "n", "s", "v", "a", "q", "w", "link", "v1", "sandbox", "hooks", "healthz", "readyz", "metrics"}, first)
 }
 
 // route puts around a handler what all have in common.

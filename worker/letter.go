@@ -176,7 +176,7 @@ func (w *Worker) message(room *room, c *content, letter store.Letter, lists stor
 		return nil, err
 	}
 	h := mailer.Headers{From: c.from, To: mailer.Address{Addr: letter.Email}, Subject: subject, Date: w.Now(),
-		MessageID: w.messageID(letter.Ask), Extra: w.listHeaders(c, links)}
+		MessageID: w.messageID(letter.Ask), Extra: w.marked(letter.Ask, w.listHeaders(c, links))}
 	if room.text, err = c.template.Message(room.text[:0], h, values); err != nil || w.Signer == nil {
 		return room.text, err
 	}
@@ -258,6 +258,15 @@ func (w *Worker) listHeaders(c *content, l letterLinks) []mailer.Header {
 		{Name: "List-Post", Value: "NO"},
 		{Name: "Feedback-ID", Value: fmt.Sprintf("%d:%s:%s:%s", c.ID, list, c.Class, strings.ReplaceAll(w.Sender.Domain, ":", ""))},
 	}
+}
+
+// marked adds what a provider gives back with its events: Postmark replaces our
+// Message-ID by its own (postmarkapp.com/support/article/1125-custom-metadata-faq).
+func (w *Worker) marked(a store.Ask, headers []mailer.Header) []mailer.Header {
+	if !w.Postmark {
+		return headers
+	}
+	return append(headers, mailer.Header{Name: "X-PM-Metadata-heed", Value: fmt.Sprintf("%d.%s", a.Campaign, a.Address)})
 }
 
 // messageID is the same for every attempt at one delivery (RFC 5322 §3.6.4).

@@ -51,6 +51,7 @@ type Options struct {
 	Alarms      Alarms
 	Systems     []System // that are told of erasures
 	Partners    []Partner
+	Postmark    bool               // messages carry what Postmark gives back with its events
 	Hooks       map[string]Webhook // by their ids: they are told of what happens
 	PublicURL   string
 	Connections int           // for newsletters; 0: 10

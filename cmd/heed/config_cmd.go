@@ -56,15 +56,16 @@ type configView struct {
 	Limits []limitConfig `json:"limits"`
 	Pace   paceConfig    `json:"pace"`
 
-	Inbox     inboxConfig     `json:"inbox"`
-	Delivery  deliveryConfig  `json:"delivery"`
-	Law       lawConfig       `json:"law"`
-	Alarm     alarmConfig     `json:"alarm"`
-	Retention retentionConfig `json:"retention"`
-	Backups   []backupConfig  `json:"backups"`
-	Systems   []systemConfig  `json:"systems"`
-	Webhooks  []webhookConfig `json:"webhooks"`
-	API       apiConfig       `json:"api"`
+	Inbox     inboxConfig      `json:"inbox"`
+	Delivery  deliveryConfig   `json:"delivery"`
+	Law       lawConfig        `json:"law"`
+	Alarm     alarmConfig      `json:"alarm"`
+	Retention retentionConfig  `json:"retention"`
+	Backups   []backupConfig   `json:"backups"`
+	Systems   []systemConfig   `json:"systems"`
+	Webhooks  []webhookConfig  `json:"webhooks"`
+	API       apiConfig        `json:"api"`
+	Providers []providerConfig `json:"providers"`
 
 	Register []store.Recipient `json:"register"`
 }
@@ -77,7 +78,7 @@ func (c *configPrintCommand) Run(a *app) error {
 	}
 	v := configView{File: conf.Path, Sender: conf.Sender, Topics: conf.Topics, Services: conf.Services, Policy: conf.Policy, SignUp: conf.SignUp, Mailboxes: conf.Mailbox,
 		Inbox: conf.Inbox, Delivery: conf.Delivery, Law: conf.Law, Alarm: conf.Alarm, Retention: conf.Retention,
-		Relays: conf.relayViews(), Limits: conf.Limit, Pace: conf.Pace, Backups: conf.Backup, Systems: conf.System, Webhooks: conf.Webhook, API: conf.API, Register: conf.recipients()}
+		Relays: conf.relayViews(), Limits: conf.Limit, Pace: conf.Pace, Backups: conf.Backup, Systems: conf.System, Webhooks: conf.Webhook, API: conf.API, Providers: conf.Provider, Register: conf.recipients()}
 	for _, s := range a.flags.table() {
 		one := settingView{s.env, conf.From[s.env].value, conf.From[s.env].from}
 		if s.secret && one.Value != "" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"heed/store"
+	"heed/web"
 	"heed/worker"
 )
 
@@ -20,6 +21,12 @@ type webhookConfig struct {
 	AllowPrivate bool     `toml:"allow_private" json:"allow_private"`
 }
 
+// providerConfig is a mail provider that tells us what became of messages.
+type providerConfig struct {
+	Kind       string `toml:"kind" json:"kind"`
+	SecretFile string `toml:"secret_file" json:"secret_file"`
+}
+
 // apiConfig bounds what programs may do.
 type apiConfig struct {
 	Rate float64 `toml:"rate" json:"rate"`
@@ -30,6 +37,15 @@ func (c *config) checkDoors() (problems []error) {
 	for i, one := range c.Webhook {
 		if err := one.check(seen); err != nil {
 			problems = append(problems, fmt.Errorf("webhook %d (%s): %w", i+1, one.ID, err))
+		}
+	}
+	for i, one := range c.Provider {
+		err := oneOf("kind", one.Kind, web.ProviderKinds())
+		if err == nil && one.SecretFile == "" {
+			err = errors.New("needs a secret_file, by which its events are known")
+		}
+		if err != nil {
+			problems = append(problems, fmt.Errorf("provider %d: %w", i+1, err))
 		}
 	}
 	if c.API.Rate < 0 || c.API.Rate > 1e6 || c.API.Rate != c.API.Rate {
@@ -92,4 +108,17 @@ func (c *config) webhookIDs() (ids []string) {
 		ids = append(ids, one.ID)
 	}
 	return slices.Sorted(slices.Values(ids))
+}
+
+func (c *config) providers() (all []web.Provider) {
+	for _, one := range c.Provider {
+		all = append(all, web.Provider{Kind: one.Kind, SecretFile: c.relative(one.SecretFile)})
+	}
+	return all
+}
+
+// marksForPostmark tells whether messages carry what Postmark gives back with its
+// events.
+func (c *config) marksForPostmark() bool {
+	return slices.ContainsFunc(c.Provider, func(p providerConfig) bool { return p.Kind == "postmark" })
 }

@@ -45,8 +45,9 @@ type fileConfig struct {
 	Limit []limitConfig `toml:"limit" json:"limit"`
 	Pace  paceConfig    `toml:"pace" json:"pace"`
 
-	Webhook []webhookConfig `toml:"webhook" json:"webhook"`
-	API     apiConfig       `toml:"api" json:"api"`
+	Webhook  []webhookConfig  `toml:"webhook" json:"webhook"`
+	API      apiConfig        `toml:"api" json:"api"`
+	Provider []providerConfig `toml:"provider" json:"provider"`
 
 	Retention retentionConfig `toml:"retention" json:"retention"`
 
