@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 		Dir:   "testdata/script",
 		Setup: bareEnvironment,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "relay": startRelay, "delivered": delivered, "waitfor": waitFor, "many": many, "relayed": relayed, "press": press,
+			"code": code, "relay": startRelay, "delivered": delivered, "waitfor": waitFor, "many": many, "relayed": relayed, "press": press, "ownport": ownPort, "submit": submit,
 		},
 	})
 }
