@@ -104,7 +104,7 @@ func (e *eye) violations(only ...string) []string {
 }
 
 // small lists what can be pressed and is smaller than 24 by 24 pixels (WCAG 2.2, 2.5.8).
-const small = `[...document.querySelectorAll("a, button, input:not([type=hidden]):not([tabindex="-1"]), textarea, select")].filter(e => {
+const small = `[...document.querySelectorAll("a, button, input:not([type=hidden]):not([tabindex='-1']), textarea, select")].filter(e => {
 	const box = e.getBoundingClientRect(); return box.width < 24 || box.height < 24 }).map(e => e.outerHTML.slice(0, 80))`
 
 // wide tells by how many pixels the page is wider than its window.
