@@ -1,0 +1,399 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"io"
+	"log/slog"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	"net/http"
+	"net/http/httptest"
+	"net/mail"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/redis/go-redis/v9"
+
+	"heed/consent"
+	"heed/mailer"
+	"heed/mailer/mailertest"
+	"heed/scheduler"
+	"heed/store"
+	"heed/store/storetest"
+	"heed/web"
+	"heed/worker"
+)
+
+// street is a whole heed whose mails and pages are looked at in Chromium, with
+// JavaScript off.
+type street struct {
+	t     *testing.T
+	s     *store.Store
+	sink  *mailertest.Sink
+	pages *httptest.Server
+	mails *httptest.Server
+	shown string // the HTML of the mail that is open
+	ctx   context.Context
+	heard int
+}
+
+func openStreet(t *testing.T) *street {
+	t.Helper()
+	storetest.Need(t, "chromium")
+	h := &street{t: t, s: storetest.Open(t)}
+	var handler http.Handler
+	h.pages = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	t.Cleanup(h.pages.Close)
+	h.mails = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, h.shown)
+	}))
+	t.Cleanup(h.mails.Close)
+	log := slog.New(slog.DiscardHandler)
+	server, err := web.New(web.Options{Store: h.s, PublicURL: h.pages.URL, SenderName: "Harbour Notes", Topics: map[string]string{"product": "What is new.", "events": ""}, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler = server.Handler()
+	h.work(log)
+	h.look()
+	return h
+}
+
+// work starts what sends.
+func (h *street) work(log *slog.Logger) {
+	h.t.Helper()
+	var err error
+	if h.sink, err = mailertest.Start(mailertest.Options{Keep: mailertest.KeepAll}); err != nil {
+		h.t.Fatal(err)
+	}
+	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(h.t).Addr()})
+	relay, err := mailer.ParseRelay("smtp://" + h.sink.Addr())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	w, err := worker.New(worker.Options{Store: h.s, Redis: client, Relay: relay, PublicURL: h.pages.URL, Log: log,
+		Sender: worker.Sender{Name: "Harbour Notes", From: "notes@example.com", Domain: "example.com", PostalAddress: "Pier 1"}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- w.Run(ctx) }()
+	go func() { done <- scheduler.New(scheduler.Options{Store: h.s, Redis: client, Log: log}).Run(ctx) }()
+	h.t.Cleanup(func() {
+		cancel()
+		<-done
+		<-done
+		client.Close()
+		h.sink.Close()
+	})
+}
+
+// look starts Chromium, and forbids it to run scripts.
+func (h *street) look() {
+	h.t.Helper()
+	options := chromedp.DefaultExecAllocatorOptions[:]
+	if os.Geteuid() == 0 {
+		options = append(options, chromedp.NoSandbox) // Chromium refuses its sandbox to root
+	}
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	h.t.Cleanup(stop)
+	ctx, stop = chromedp.NewContext(ctx)
+	h.t.Cleanup(stop)
+	if err := chromedp.Do(ctx); err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, stop = context.WithTimeout(ctx, 2*time.Minute)
+	h.t.Cleanup(stop)
+	h.ctx = ctx
+	h.do(func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return chromedp.Void{}, err
+	})
+}
+
+func (h *street) do(steps ...chromedp.Action[chromedp.Void]) {
+	h.t.Helper()
+	if err := chromedp.Do(h.ctx, steps...); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// reads gives the page that is open, once it has loaded what a text stands on.
+func (h *street) reads(want ...string) string {
+	h.t.Helper()
+	text := ""
+	err := eventually(h.ctx, 20*time.Second, "the page with "+strings.Join(want, ", "), func() (bool, error) {
+		var err error
+		text, err = chromedp.Run(h.ctx, chromedp.Text(chromedp.CSS("body")))
+		return err == nil && !slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(text, w) }), nil
+	})
+	if err != nil {
+		h.t.Fatalf("%v; it says:\n%s", err, text)
+	}
+	return text
+}
+
+// mail waits for the next mail to somebody and opens it: its HTML in Chromium
+// where it has some. It gives its text.
+func (h *street) mail(to string) string {
+	h.t.Helper()
+	var text string
+	err := eventually(h.ctx, 30*time.Second, "a mail to "+to, func() (bool, error) {
+		all := h.sink.Records()
+		for i := h.heard; i < len(all); i++ {
+			if all[i].To == to {
+				h.heard = i + 1
+				var err error
+				text, h.shown, err = bodies(all[i].Data)
+				return true, err
+			}
+		}
+		return false, nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if h.shown != "" {
+		h.do(chromedp.Navigate(h.mails.URL))
+	}
+	return text
+}
+
+// bodies reads the text and the HTML of a mail.
+func bodies(raw []byte) (text, html string, err error) {
+	m, err := mail.ReadMessage(strings.NewReader(string(raw)))
+	if err != nil {
+		return "", "", err
+	}
+	kind, parameters, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil {
+		return "", "", err
+	}
+	if kind == "text/plain" {
+		text, err = decoded(m.Header.Get("Content-Transfer-Encoding"), m.Body)
+		return text, "", err
+	}
+	for parts := multipart.NewReader(m.Body, parameters["boundary"]); ; {
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			return text, html, nil
+		}
+		if err != nil {
+			return "", "", err
+		}
+		body, err := decoded(part.Header.Get("Content-Transfer-Encoding"), part)
+		if err != nil {
+			return "", "", err
+		}
+		if strings.HasPrefix(part.Header.Get("Content-Type"), "text/html") {
+			html = body
+		} else {
+			text = body
+		}
+	}
+}
+
+func decoded(encoding string, r io.Reader) (string, error) {
+	switch strings.ToLower(encoding) {
+	case "quoted-printable":
+		r = quotedprintable.NewReader(r)
+	case "base64":
+		r = base64.NewDecoder(base64.StdEncoding, r)
+	}
+	raw, err := io.ReadAll(r)
+	return string(raw), err
+}
+
+var pageLink = regexp.MustCompile(`http://127\.0\.0\.1:\d+/[^\s"]+`)
+
+func (h *street) state(email string) consent.State {
+	h.t.Helper()
+	key, _, err := h.s.Key(email)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	state, err := h.s.State(h.t.Context(), key)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return state
+}
+
+// tabTo moves the focus by the keyboard alone, until it is on what a selector
+// names. Whatever has the focus on the way is in the window and is marked.
+func (h *street) tabTo(selector string) {
+	h.t.Helper()
+	for range 60 {
+		h.do(chromedp.KeyEvent("\t"))
+		at, err := chromedp.Run(h.ctx, chromedp.Evaluate[string](`(e => { const b = e.getBoundingClientRect(), s = getComputedStyle(e);
+			return b.bottom < 0 || b.top > innerHeight ? "out of sight" : s.outlineStyle === "none" && e !== document.body ? "not marked: " + e.outerHTML.slice(0, 80) : e.matches("`+selector+`") ? "here" : "" })(document.activeElement)`))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		switch at {
+		case "here":
+			return
+		case "":
+		default:
+			h.t.Fatalf("the focus is %s", at)
+		}
+	}
+	h.t.Fatalf("the keyboard does not reach %s", selector)
+}
+
+// sends starts a newsletter in a language to everybody.
+func (h *street) sends(language string) {
+	h.t.Helper()
+	source := "---\nsubject: News\ntopic: product\nlanguage: " + language + "\n---\nHello.\n"
+	id, _, err := h.s.AddCampaign(h.t.Context(), store.Campaign{Name: "n", Class: consent.Newsletter, Topic: 1, Source: source, Audience: "all"})
+	if err == nil {
+		err = h.s.Start(h.t.Context(), id)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *street) knows(email, language string) {
+	h.t.Helper()
+	_, err := h.s.Import(h.t.Context(), []store.Contact{{Email: email, Language: language, Topics: []string{"product", "events"}, ConsentAt: time.Now().Add(-time.Hour),
+		ConsentSource: "form", ConsentText: "yes"}}, "", false)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// TestPagesWalked goes the ways of four people in four languages, from the mail
+// to the row of the ledger: Ann stops, Ben chooses by keyboard alone with a link
+// of his own, Nour has her data deleted, and somebody to whom Ola passed a
+// newsletter on gets nothing but a stop.
+func TestPagesWalked(t *testing.T) {
+	h := openStreet(t)
+	t.Run("Ann stops, in English", func(t *testing.T) { h.t = t; h.ann() })
+	t.Run("Ben chooses, in German", func(t *testing.T) { h.t = t; h.ben() })
+	t.Run("Nour has her data deleted, in Arabic", func(t *testing.T) { h.t = t; h.nour() })
+	t.Run("Ola's newsletter was passed on, in Polish", func(t *testing.T) { h.t = t; h.ola() })
+	report, err := h.s.Verify(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, one := range report {
+		if len(one.Broken) > 0 {
+			t.Errorf("%s is broken: %v", name, one.Broken)
+		}
+	}
+}
+
+func (h *street) ann() {
+	h.knows("ann@example.com", "en")
+	h.sends("en")
+	h.mail("ann@example.com")
+	h.reads("You get this because you signed up for “Product news”")
+	h.do(chromedp.Click(chromedp.CSS(`a[href*="/u/"]`)))
+	h.reads("Stop these emails?", "a••@example.com")
+	if h.state("ann@example.com").Topics[1].Choice != consent.In {
+		h.t.Fatal("opening the page stopped something")
+	}
+	h.do(chromedp.Click(chromedp.CSS(`button:not(.quiet)`)))
+	h.reads("Done.", "It took effect at", "Reference: L-", "never advertising")
+	if mark := h.state("ann@example.com").Topics[1]; mark.Choice != consent.Out || mark.Via != consent.ViaPage {
+		h.t.Errorf("recorded as %+v", mark)
+	}
+}
+
+func (h *street) ben() {
+	h.knows("ben@example.com", "de-AT")
+	h.sends("de")
+	h.mail("ben@example.com")
+	h.reads("Abbestellen")
+	h.do(chromedp.Click(chromedp.CSS(`a[href*="/p/"]`)))
+	h.reads("Was Sie von uns erhalten", "b••@example.com")
+	h.tabTo(`input[name=fresh] ~ button`)
+	h.do(chromedp.KeyEvent("\r"))
+	h.reads("Sehen Sie in Ihr Postfach")
+	letter := h.mail("ben@example.com")
+	h.do(chromedp.Navigate(pageLink.FindString(letter)))
+	h.reads("Ihre Auswahl", "Product news", "Events")
+	h.tabTo(`#topic-events`)
+	h.do(chromedp.KeyEvent(" "))
+	h.tabTo(`#offers`)
+	h.do(chromedp.KeyEvent(" "))
+	h.tabTo(`.save button`)
+	h.do(chromedp.KeyEvent("\r"))
+	h.reads("Ihre Auswahl ist gespeichert", "Jetzt gestoppt: E-Mails über „Events“", "Jetzt an: Angebote unserer Partner")
+	state := h.state("ben@example.com")
+	if state.Topics[2].Choice != consent.Out || state.Topics[1].Choice != consent.In || state.Partner.Choice != consent.In || state.Partner.Via != consent.ViaPage {
+		h.t.Errorf("the state is %s", state.Encode())
+	}
+	h.tabTo(`button.quiet`)
+	h.do(chromedp.KeyEvent("\r"))
+	h.reads("Jetzt an: E-Mails über „Events“", "Jetzt gestoppt: Angebote unserer Partner")
+	if state := h.state("ben@example.com"); state.Topics[2].Choice != consent.In || state.Partner.Choice != consent.Out {
+		h.t.Errorf("after the undo the state is %s", state.Encode())
+	}
+}
+
+func (h *street) nour() {
+	h.knows("nour@example.com", "ar")
+	h.do(chromedp.Navigate(h.pages.URL + "/link?lang=ar"))
+	h.reads("الحصول على رابط جديد")
+	h.do(chromedp.SendKeys(chromedp.CSS("#email"), "nour@example.com"), chromedp.Click(chromedp.CSS("button")))
+	h.reads("تفقّد صندوق البريد")
+	h.do(chromedp.Navigate(pageLink.FindString(h.mail("nour@example.com"))))
+	h.reads("اختياراتك")
+	h.do(chromedp.Click(chromedp.CSS(`a[href*="/requests"]`)))
+	h.reads("بياناتك")
+	h.do(chromedp.Click(chromedp.CSS(`input[value=delete] ~ button`)))
+	h.reads("وصلنا طلبك", "H-1")
+	if h.state("nour@example.com").Hold == 0 {
+		h.t.Error("she is not on hold")
+	}
+	h.do(chromedp.Click(chromedp.CSS(`a[href*="/q/"]`)))
+	h.reads("حالة طلبك", "ننتظر حتى")
+	h.do(chromedp.Navigate(pageLink.FindString(h.mail("nour@example.com"))), chromedp.Click(chromedp.CSS(`button`)))
+	h.reads("H-1")
+	if err := eventually(h.ctx, 30*time.Second, "the erasure", func() (bool, error) { return h.state("nour@example.com").Erased != 0, nil }); err != nil {
+		h.t.Error(err)
+	}
+}
+
+func (h *street) ola() {
+	h.knows("ola@example.com", "pl")
+	h.sends("pl")
+	h.mail("ola@example.com")
+	before := h.state("ola@example.com")
+	h.do(chromedp.Click(chromedp.CSS(`a[href*="/p/"]`)))
+	text := h.reads("Co od nas przychodzi", "o••@example.com")
+	if strings.Contains(text, "Events") || strings.Contains(text, "ola@") {
+		h.t.Errorf("the page shows more than its list:\n%s", text)
+	}
+	at, err := chromedp.Run(h.ctx, chromedp.Location())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	path, _, _ := strings.Cut(at, "?")
+	for _, below := range []string{"/history", "/requests"} {
+		h.do(chromedp.Navigate(path + below + "?said=pl"))
+		h.reads("Nowy link")
+	}
+	if h.state("ola@example.com").Encode() != before.Encode() {
+		h.t.Error("looking around changed something")
+	}
+	h.do(chromedp.Navigate(path), chromedp.Click(chromedp.CSS(`input[value=all] ~ button`)))
+	h.reads("Gotowe.")
+	if mark := h.state("ola@example.com").Marketing; mark.Choice != consent.Out {
+		h.t.Errorf("recorded as %+v", mark)
+	}
+}
