@@ -22,6 +22,8 @@ type LayoutData struct {
 	PrivacyContact string // an address for questions about data; may be empty
 	Language       string // BCP 47 tag of the content, "en" if empty; the footer is in the nearest language there is
 	ServiceName    string // for alerts; the service's id if empty
+	Web            string // absolute URL of the web version; empty leaves its link out
+	Public         bool   // this is the web version: it says nothing of a reader
 }
 
 func (l LayoutData) validate(c consent.Class) error {
@@ -97,6 +99,8 @@ func (f frame) html(body part) part {
 		switch name {
 		case "subject":
 			out.embed(moved(f.subject, inHTML))
+		case "web":
+			f.web(&out, true)
 		case "preheader":
 			out.embed(moved(f.preheader, inHTML))
 		case "body":
@@ -114,12 +118,28 @@ func (f frame) html(body part) part {
 
 func (f frame) text(body part) part {
 	var out part
+	f.web(&out, false)
 	out.embed(body)
 	f.footer(&out, f.footerFile()+".txt", false)
 	return out
 }
 
+// web is the link to the web version, before everything else: who needs it cannot read what follows.
+func (f frame) web(out *part, asHTML bool) {
+	switch {
+	case f.layout.Web == "":
+	case asHTML:
+		out.write(`<p class="web" lang="` + f.words.Language + `" dir="` + direction(f.words.Language) + `" style="margin:0 0 12px;font-family:` + fontStack + `;font-size:13px;line-height:1.6;color:#54636f;"><a href="` +
+			html.EscapeString(f.layout.Web) + `" style="color:#0b5c8a;text-decoration:underline;">` + html.EscapeString(f.words.Centre.Web) + `</a></p>` + "\n")
+	default:
+		out.write(f.words.Centre.Web + ":\n" + f.layout.Web + "\n\n")
+	}
+}
+
 func (f frame) footerFile() string {
+	if f.layout.Public {
+		return "footer_web"
+	}
 	switch f.class {
 	case consent.Alert:
 		return "footer_alert"
@@ -154,6 +174,8 @@ func (f frame) footer(out *part, file string, asHTML bool) {
 			out.own(unusedURL, link)
 		case "unused":
 			out.write(escaped(fill(f.words.Sharing.Unused, "service", clean(f.layout.ServiceName))))
+		case "note":
+			out.write(escaped(fillClean(f.words.Centre.WebNote, "sender", f.layout.Sender)))
 		case "unsubscribe":
 			out.write(escaped(f.words.Footer.Unsubscribe))
 		case "preferences":

@@ -18,6 +18,7 @@ type program struct {
 	template *liquid.Template
 	literals []string
 	tagged   bool // has conditions or loops, so that blank lines may be left over
+	nobody   bool // for no person: what is unknown is left out
 }
 
 func newProgram(p part, dynamic bool) (*program, error) {
@@ -50,7 +51,7 @@ func (g *program) index(x piece) int {
 func (g *program) values(c *Content, p Person, l Links) ([]string, error) {
 	out := make([]string, len(g.fields))
 	for i, f := range g.fields {
-		v, err := finish(f, c.value(f.token, p, l))
+		v, err := g.finish(f, c.value(f.token, p, l))
 		if err != nil {
 			return nil, err
 		}
@@ -100,6 +101,13 @@ func finish(x piece, value string) (string, error) {
 		return "", ErrMissing{x.token.field}
 	}
 	return escape(x.place, value), nil
+}
+
+func (g *program) finish(x piece, value string) (string, error) {
+	if g.nobody && clean(value) == "" {
+		return "", nil
+	}
+	return finish(x, value)
 }
 
 func (g *program) render(c *Content, p Person, l Links) (string, error) {
@@ -160,9 +168,9 @@ func (g *program) engine() *liquid.Engine {
 	})
 	e.RegisterFilter("heed_finish", func(v any, i int) (string, error) {
 		if v == nil {
-			return finish(g.fields[i], "")
+			return g.finish(g.fields[i], "")
 		}
-		return finish(g.fields[i], fmt.Sprint(v))
+		return g.finish(g.fields[i], fmt.Sprint(v))
 	})
 	return e
 }

@@ -341,3 +341,39 @@ func TestThousandScanners(t *testing.T) {
 		t.Error("a fetch changed something")
 	}
 }
+
+// TestWebVersionOfANewsletter: what has gone out can be read by whoever has its
+// link, with nothing about a reader; nothing else can.
+func TestWebVersionOfANewsletter(t *testing.T) {
+	b := newBench(t, func(o *web.Options) { o.About = store.About{Controller: store.Controller{PostalAddress: "Pier 1"}} })
+	ctx := context.Background()
+	add := func(class consent.Class) store.Campaign {
+		source := "---\nsubject: Big <news>\ntopic: product\nlanguage: de\n---\nHallo {{ first_name }}, <script>alert(1)</script>\n"
+		if class == consent.Newsletter {
+			source = strings.Replace(source, ", <script>alert(1)</script>", "", 1)
+		}
+		id, _, err := b.s.AddCampaign(ctx, store.Campaign{Name: "n", Class: class, Topic: 1, Source: source, Audience: "all"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := b.s.Campaign(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	news := add(consent.Newsletter)
+	path := "/w/" + b.s.WebLink(news)
+	b.ask("GET", path, "", "").wants(t, 404)
+	if err := b.s.Start(ctx, news.ID); err != nil {
+		t.Fatal(err)
+	}
+	got := b.ask("GET", path, "", "")
+	got.wants(t, 200, "Hallo", "Big &lt;news&gt;", `lang="de"`, "wie er für alle ist", "Pier 1")
+	if got.header.Get("X-Robots-Tag") != "noindex" || !contains(got.header.Get("Content-Security-Policy"), "default-src 'none'") || got.header.Get("Set-Cookie") != "" || contains(got.body, "/u/") {
+		t.Errorf("headers %v, %s", got.header, got.body)
+	}
+	b.ask("POST", path, urlencoded, "x=1").wants(t, 405)
+	b.ask("GET", "/w/"+b.optOutLink("ann@example.com"), "", "").wants(t, 404)
+	b.ask("GET", "/w/"+b.s.WebLink(store.Campaign{ID: 77}), "", "").wants(t, 404)
+}

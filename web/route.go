@@ -32,6 +32,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.Handle("/p/{token}/history", s.route("history", s.history))
 	mux.Handle("/p/{token}/requests", s.route("requests", s.requests))
 	mux.Handle("/q/{token}", s.route("status", s.status))
+	mux.Handle("/w/{token}", s.route("web_version", s.webVersion))
 	mux.Handle("/link", s.route("link", s.askLink))
 	mux.Handle("/c/{token}", s.route("confirm", s.confirm))
 	mux.Handle("/r/{token}", s.route("report", s.report))

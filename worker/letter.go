@@ -105,6 +105,9 @@ func (w *Worker) compile(ctx context.Context, id int64) (*content, error) {
 	if c.topic, layout.ServiceName, err = w.names(ctx, stored); err != nil {
 		return nil, err
 	}
+	if stored.Class == consent.Newsletter || stored.Class == consent.PartnerOffer {
+		layout.Web = w.PublicURL + "/w/" + w.Store.WebLink(stored)
+	}
 	if c.Policy != "" {
 		if c.version, err = w.Store.Version(ctx, c.Policy); err != nil {
 			return nil, err
