@@ -55,6 +55,10 @@ backlog: ## read a mailbox in which 100,000 mails wait
 fuzz: ## each fuzz target for FUZZTIME (30s), or all of them within FUZZTOTAL (30m)
 	@FUZZTIME=$(FUZZTIME) FUZZTOTAL=$(FUZZTOTAL) .ci/suites fuzz
 
+screenshots: ## take the pictures of every page in docs/pages anew, with Chromium
+	@mkdir -p docs/pages && rm -f docs/pages/*.png
+	@HEED_REQUIRE_SERVICES=1 HEED_SHOTS=$(CURDIR)/docs/pages go test -count=1 -run '^TestScreenshots$$' ./templates
+
 build: ## compile ./heed
 	@.ci/build
 

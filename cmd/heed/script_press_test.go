@@ -47,8 +47,10 @@ func mailedLink(ts *testscript.TestScript, page, address string) string {
 			}
 			_, body, _ := strings.Cut(string(records[i].Data), "\r\n\r\n")
 			text, _ := io.ReadAll(quotedprintable.NewReader(strings.NewReader(body)))
-			if found := letterLink.FindStringSubmatch(string(text)); found != nil && found[1] == page {
-				return found[0]
+			for _, found := range letterLink.FindAllStringSubmatch(string(text), -1) {
+				if found[1] == page {
+					return found[0]
+				}
 			}
 		}
 	}
