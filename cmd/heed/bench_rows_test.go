@@ -42,6 +42,9 @@ func benchRows() (all []figure) {
 		alert := on + ", alert stored to taken by the relay during a campaign"
 		add(alert+", p50", "ms", 200, 50)
 		add(alert+", p99", "ms", 1000, 300)
+		api := on + ", alert by the API, POST to taken by the relay during a campaign"
+		add(api+", p50", "ms", 200, 50)
+		add(api+", p99", "ms", 1000, 300)
 		click := on + ", opt-out POST to 200 during a campaign"
 		add(click+", p50", "ms", 0, 0)
 		add(click+", p99", "ms", 250, 30)

@@ -201,6 +201,7 @@ func (a *aviary) acts(ctx context.Context) {
 	a.sends(ctx, plainLetter(canaryLater, "unsubscribe@"+domain, "Kanarie", "I, Kanarie, have a question about your birds. Would you call me?"))
 	a.sends(ctx, letter{from: "\"Kanarie\" <" + canary + "@", to: "unsubscribe@" + domain, envelope: "<kanarie>", subject: "kanarie", fields: []string{"Content-Type: kanarie/kanarie; =kanarie"}, text: "Kanarie"})
 	a.curious(ctx)
+	a.programs()
 	a.forgets(ctx)
 	a.story.heed.ends(a.t, exitDone, "alert", "send", a.story.heed.put(a.t, "alert.md", alertFile()), "--key", "canary")
 	a.mailTo(ctx, canaryClick, func(m mailertest.Record) bool { return kindOf(m) == kindAlert })
@@ -340,4 +341,29 @@ func (s *story) inFiles(t *testing.T, word string) (found bool) {
 		t.Fatal(err)
 	}
 	return found
+}
+
+// programs lets a product say everything that it can about people, right and
+// wrong, with the canary in all of it.
+func (a *aviary) programs() {
+	a.t.Helper()
+	made, err := ask[struct{ Token string }](a.t.Context(), a.story.heed, "token", "create", "a product", "--scope", "admin")
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	p := benchProgram{a.story.web, made.Token}
+	who := canaryAddress("program")
+	p.call(a.t, "PUT", "/v1/contacts/user-1", `{"email":"`+who+`","first_name":"Kanarie","attrs":{"bird":"kanarie"},"services":["`+serviceName+`"]}`, 201)
+	p.call(a.t, "PUT", "/v1/contacts/user-1", `{"email":"`+canaryAddress("click")+`"}`, 409)
+	p.call(a.t, "PUT", "/v1/contacts/user-1", `{"email":"`+who+`","kanarie":"`+who+`"}`, 422)
+	p.call(a.t, "PUT", "/v1/contacts/user-2", `{"email":"`+who+`@`+who+`"}`, 422)
+	p.call(a.t, "PUT", "/v1/contacts/"+who, `{"email":"`+who+`"}`, 422)
+	p.call(a.t, "POST", "/v1/contacts/user-1/events", `{"type":"address_changed","email":"`+canaryAddress("moved")+`"}`, 202)
+	p.call(a.t, "PUT", "/v1/contacts/user-1/preferences", `{"topics":{"`+topicNews+`":"in"}}`, 202)
+	p.call(a.t, "PUT", "/v1/contacts/user-1/preferences", `{"marketing":"out"}`, 200)
+	p.call(a.t, "POST", "/v1/alerts", `{"key":"canary-api","service":"`+serviceName+`","subject":"Dear {{ first_name }}","text":"For {{ email }}.","to":"user-1"}`, 202)
+	p.call(a.t, "POST", "/v1/alerts", `{"key":"`+who+`","service":"`+serviceName+`","subject":"x","text":"x"}`, 422)
+	p.call(a.t, "POST", "/v1/cases", `{"kind":"complaint","email":"`+who+`","note":"Kanarie complains"}`, 201)
+	p.call(a.t, "POST", "/v1/suppressions", `{"suppressions":[{"email":"`+canaryAddress("listed")+`"},{"email":"kanarie"}]}`, 200)
+	a.mailTo(a.t.Context(), who, func(m mailertest.Record) bool { return strings.Contains(m.Header().Get("Subject"), "Dear") })
 }
