@@ -22,6 +22,7 @@ var yesPaths = map[string]string{
 	"yeses":             "move",
 	"signUpActs":        "click",
 	"agreeing":          "agree",
+	"wishes":            "centre",
 	"returns":           "undo",
 	"parseLine":         "it reads what replay repeats",
 	"replay":            "it repeats noes, erasures and what ended them, as the journal has them; see TestRestoredDatabaseForgetsNoOptOut",

@@ -50,7 +50,7 @@ func (p *play) topics() (all []string) {
 }
 
 // own are the steps that are the person's own affirmative act.
-var own = []string{"click", "page", "undo"}
+var own = []string{"click", "page", "centre", "undo"}
 
 // steps are the ways on which something is written down about a person, by whoever.
 var steps = map[string]func(*play) error{
@@ -130,6 +130,12 @@ var steps = map[string]func(*play) error{
 		return err
 	},
 	"page": func(p *play) error { return p.OwnYes(context.Background(), p.key(p.email()), p.scope()) },
+	"centre": func(p *play) error { // the page of choices, behind a link that was mailed to the address
+		choice := []consent.Choice{consent.In, consent.Out}[p.r.IntN(2)]
+		_, err := p.RecordWishes(context.Background(), store.Choosing{Key: p.key(p.email()), Received: *p.now, Wording: "my choice",
+			Wishes: []store.Wish{{Scope: p.scope(), Choice: choice, Sure: p.r.IntN(2) == 0}}})
+		return err
+	},
 	"publish": func(p *play) error {
 		p.n++
 		v := store.Publication{PolicyVersion: consent.NewPolicyVersion(fmt.Sprintf("v%d-%d", p.r.Int64N(1<<40), p.n), []byte("x")), Material: p.r.IntN(2) == 0}
