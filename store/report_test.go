@@ -245,7 +245,9 @@ func TestAccessOfSomebodyNeverStored(t *testing.T) {
 // holdsNobody lists the tables without a row about a person, each with why.
 var holdsNobody = map[string]string{
 	"system_notice": "what other systems answered to an erasure",
-	"signup_count":  "counts of a network", "signup_wording": "what stands on forms", "policy_version": "texts of ours",
+	"api_key":       "keys of programs", "api_answer": "answers to programs, sealed, for a day", "webhook": "servers that are told", "hook_message": "which server heard of which event",
+	"hook_event": "numbers of what happened, by the random id that the copy shows; it names nobody", "provider_event": "digests of reports",
+	"signup_count": "counts of a network", "signup_wording": "what stands on forms", "policy_version": "texts of ours",
 	"journal_owed": "lines of the ledger by address key, which the copy shows from the ledger",
 	"proof":        "hashes of signed words",
 	"delivery_sum": "counts of a campaign",

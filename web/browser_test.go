@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"heed/consent"
@@ -100,5 +102,27 @@ func TestCopyInABrowser(t *testing.T) {
 	}
 	if wide := read(t, ctx, chromedp.Evaluate[string](`String(document.documentElement.scrollWidth > innerWidth)`)); wide != "false" {
 		t.Error("the copy is wider than a telephone")
+	}
+}
+
+// TestSignUpInABrowser fills the form in by hand and presses its button, then the one
+// behind the link, with JavaScript switched off.
+func TestSignUpInABrowser(t *testing.T) {
+	ctx := browser(t)
+	b := newBench(t, withSignUp, func(o *web.Options) { o.PublicURL = "http://localhost" })
+	off := func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return chromedp.Void{}, err
+	}
+	body := read(t, ctx, chromedp.Text(chromedp.CSS("main")), off, chromedp.Navigate(b.server.URL+"/s"),
+		chromedp.SendKeys(chromedp.CSS("#email"), "zoe@example.org"), chromedp.Click(chromedp.CSS(`label[for="topic-events"]`)),
+		chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button")))
+	if !contains(body, "Look into your mailbox") {
+		t.Fatalf("the page says %s", body)
+	}
+	body = read(t, ctx, chromedp.Text(chromedp.CSS("main")), chromedp.Navigate(b.server.URL+b.signUpLink("zoe@example.org")),
+		chromedp.Click(chromedp.CSS("button")), chromedp.WaitNotPresent(chromedp.CSS("button")))
+	if state := b.state("zoe@example.org"); !contains(body, "You are signed up") || state.Topics[2].Choice != consent.In || len(state.Topics) != 1 {
+		t.Errorf("the page says %s, the state is %s", body, state.Encode())
 	}
 }
