@@ -82,7 +82,7 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM job WHERE `+orphanJobs).Scan(&jobs); err != nil {
 		return Swept{}, fmt.Errorf("looking for orphans: %w", err)
 	}
-	if len(dead)+len(lost)+jobs == 0 {
+	if len(dead)+len(lost.orphans)+len(lost.forgotten)+jobs == 0 {
 		return Swept{}, nil
 	}
 	var swept Swept
@@ -92,7 +92,13 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 				return err
 			}
 		}
-		return t.sweepOrphans(ctx, lost, &swept)
+		if err := t.takeClaims(ctx, lost.orphans, ` AND `+noWorker, &swept); err != nil {
+			return err
+		}
+		if err := t.takeClaims(ctx, lost.forgotten, ``, &swept); err != nil {
+			return err
+		}
+		return t.sweepJobs(ctx, &swept)
 	})
 	return swept, err
 }
@@ -116,15 +122,15 @@ const (
 	orphanJobs = `state = 'running' AND ` + noWorker
 )
 
-// sweepOrphans takes lost claims away first and marks exactly those: a worker
+// takeClaims takes lost claims away first and marks exactly those: a worker
 // that was only asleep may make a new one at any moment.
-func (t *tx) sweepOrphans(ctx context.Context, lost []int64, swept *Swept) error {
+func (t *tx) takeClaims(ctx context.Context, lost []int64, and string, swept *Swept) error {
 	for tokens := range slices.Chunk(lost, 200) {
-		args := []any{t.now.Add(-claimLife).UnixMicro()}
-		for _, token := range tokens {
-			args = append(args, token)
+		args := make([]any, len(tokens))
+		for i, token := range tokens {
+			args[i] = token
 		}
-		found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE (at < $1 OR `+noWorker+`) AND token IN (`+list(len(tokens), 2)+`) RETURNING campaign, address, token, at`, args...)
+		found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE token IN (`+list(len(tokens), 1)+`)`+and+` RETURNING campaign, address, token, at`, args...)
 		if err != nil {
 			return fmt.Errorf("taking back claims: %w", err)
 		}
@@ -140,6 +146,12 @@ func (t *tx) sweepOrphans(ctx context.Context, lost []int64, swept *Swept) error
 		}
 		swept.Uncertain += len(claims)
 	}
+	return nil
+}
+
+// sweepJobs makes ready again what dead workers were at, and plans what became
+// uncertain and is sent once more.
+func (t *tx) sweepJobs(ctx context.Context, swept *Swept) error {
 	if _, err := t.exec(ctx, retryAlerts.text, retryAlerts.args...); err != nil {
 		return err
 	}

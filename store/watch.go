@@ -13,7 +13,7 @@ import (
 type watch struct {
 	clock  func() time.Duration
 	pulses sights[string] // of workers
-	claims sights[int64]  // that nobody seems to answer for, by their token
+	claims sights[int64]  // that are open, by their token
 }
 
 // sights are things that were seen again and again.
@@ -107,34 +107,40 @@ func (s *Store) pulses(ctx context.Context) ([]pulse, error) {
 // forgotten by its worker, though it lives: the answer to a commit was lost.
 const claimLife = 15 * time.Minute
 
-// endLife is how long a claim must have been seen without its worker: until then a
-// worker that was taken for dead may still write the end of its message, which it
-// does within two seconds of the claim or never.
+// endLife is how long a claim must have been seen before it may be taken from a worker
+// that counts as dead: until then that worker, should it live, may still write the end
+// of its message, which it does within two seconds of the claim or never.
 const endLife = Patience + time.Second
 
-// lostClaims lists the tokens of claims whose ends nobody can write any more, or
-// that their workers have forgotten.
-func (s *Store) lostClaims(ctx context.Context) (lost []int64, err error) {
+// lostClaims are the tokens of claims whose ends nobody can write any more: of
+// workers that are gone, and those that their workers have forgotten.
+type lostClaims struct{ orphans, forgotten []int64 }
+
+func (s *Store) lostClaims(ctx context.Context) (lost lostClaims, err error) {
 	which := s.watch.claims.begin()
-	found, err := s.read.QueryContext(ctx, `SELECT token, CASE WHEN `+noWorker+` THEN 1 ELSE 0 END FROM claim WHERE at < $1 OR `+noWorker, s.now().Add(-claimLife).UnixMicro())
+	found, err := s.read.QueryContext(ctx, `SELECT token, CASE WHEN `+noWorker+` THEN 1 ELSE 0 END FROM claim`)
 	if err != nil {
-		return nil, fmt.Errorf("looking for lost claims: %w", err)
+		return lost, fmt.Errorf("looking for lost claims: %w", err)
 	}
-	marks := map[int64]int64{}
+	marks, orphan := map[int64]int64{}, map[int64]bool{}
 	_, err = gather(found, func(row scanner) (none struct{}, err error) {
-		var token, orphan int64
-		err = row.Scan(&token, &orphan)
-		marks[token] = 1 + orphan
+		var token, alone int64
+		err = row.Scan(&token, &alone)
+		marks[token], orphan[token] = 1, alone == 1
 		return none, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("looking for lost claims: %w", err)
+		return lost, fmt.Errorf("looking for lost claims: %w", err)
 	}
 	for token, one := range s.watch.claims.look(which, s.watch.clock(), marks) {
-		if one.mark == 2 && one.long >= endLife || one.long >= claimLife {
-			lost = append(lost, token)
+		switch {
+		case orphan[token] && one.long >= endLife:
+			lost.orphans = append(lost.orphans, token)
+		case one.long >= claimLife:
+			lost.forgotten = append(lost.forgotten, token)
 		}
 	}
-	slices.Sort(lost)
+	slices.Sort(lost.orphans)
+	slices.Sort(lost.forgotten)
 	return lost, nil
 }
