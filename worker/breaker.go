@@ -29,6 +29,7 @@ type breaker struct {
 	failures int       // in a row
 	until    time.Time // open until then; zero: closed
 	probing  time.Time // since when somebody tries; zero: nobody
+	answered time.Time // last
 }
 
 // state names what it is at.
@@ -84,12 +85,28 @@ func (b *breaker) failed(now time.Time) (opened bool) {
 }
 
 // worked ends a row of failures; closed tells that it was open.
-func (b *breaker) worked() (closed bool) {
+func (b *breaker) worked(now time.Time) (closed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	closed = !b.until.IsZero()
-	b.failures, b.until, b.probing = 0, time.Time{}, time.Time{}
+	b.failures, b.until, b.probing, b.answered = 0, time.Time{}, time.Time{}, now
 	return closed
+}
+
+// hearsay is how long ago the relay must have answered for the word of another
+// worker to count: one whose own line is broken must not stop those that get through.
+const hearsay = 10 * time.Second
+
+// told opens it because another worker found that the relay is away; opened tells
+// that it was not open.
+func (b *breaker) told(now time.Time) (opened bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.until.IsZero() || now.Sub(b.answered) < hearsay {
+		return false
+	}
+	b.failures, b.until = opensAfter, now.Add(OpenFor)
+	return true
 }
 
 // left ends a try that found out nothing.

@@ -20,7 +20,7 @@ func TestBreaker(t *testing.T) {
 	b.failed(now)
 	b.failed(now)
 	want(Closed, true)
-	b.worked()
+	b.worked(now)
 	b.failed(now)
 	if b.failed(now) || !b.failed(now) {
 		t.Error("the third failure in a row opens it, and no other")
@@ -39,7 +39,7 @@ func TestBreaker(t *testing.T) {
 	b.begin(now)
 	now = now.Add(probeTime + time.Second) // whoever tried is lost
 	want(HalfOpen, true)
-	if !b.worked() || b.worked() {
+	if !b.worked(now) || b.worked(now) {
 		t.Error("the first answer closes it, once")
 	}
 	want(Closed, true)

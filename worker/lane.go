@@ -189,7 +189,7 @@ func (l *lane) heard(r mailer.Result) {
 	case l.relay == nil:
 	case failed:
 		l.w.relayFailed(l.relay)
-	case answered && l.relay.breaker.worked():
+	case answered && l.relay.breaker.worked(l.w.Now()):
 		l.w.Log.Info("relay_back", "relay", l.relay.Name)
 	}
 }

@@ -73,7 +73,7 @@ func (w *world) flush() {
 // freeze stops a process, as SIGSTOP does: for a moment, for longer than it may
 // be silent, or for an hour.
 func (w *world) freeze(p *process) {
-	d := []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond, 7 * time.Second, 12 * time.Second, time.Hour}[w.rand.IntN(5)]
+	d := []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond, 9 * time.Second, 12 * time.Second, time.Hour}[w.rand.IntN(5)]
 	w.gate.note("%s is stopped for %v", p.name, d)
 	p.frozen = time.Now().Add(d + w.relay.latency())
 }

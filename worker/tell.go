@@ -25,6 +25,7 @@ func (p *pace) tend(ctx context.Context, elapsed time.Duration) {
 		}
 	}
 	p.leases.renew(ctx)
+	p.shareRelays(ctx)
 	err := p.days.giveUp(ctx, false)
 	if err == nil {
 		err = p.hearClears(ctx)
@@ -64,7 +65,7 @@ func (p *pace) hearClears(ctx context.Context) error {
 		}
 		for _, r := range p.w.relays.all {
 			if relayOf+r.Name == name {
-				r.breaker.worked()
+				r.breaker.worked(now)
 			}
 		}
 	}

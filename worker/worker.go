@@ -133,6 +133,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	w.desk = w.Store.NewDesk(w.id, func(err error) { w.Log.Error("claims_failed", "error", err) })
+	w.pace.shareRelays(hard)
 	servers, err := w.serve()
 	if err != nil {
 		return err
