@@ -55,9 +55,13 @@ func (s *Store) Waiting(ctx context.Context, j Job) (n int, err error) {
 	return n, err
 }
 
-// Skip ends a message that cannot be made, without a claim.
+// Skip ends a message that cannot be made, without a claim. One that somebody else
+// has claimed is theirs: what became of it is told by them or by the sweep.
 func (s *Store) Skip(ctx context.Context, ask Ask, reason consent.Reason) error {
 	return s.inTx(ctx, "skipping a message", func(t *tx) error {
+		if _, err := t.lockKeys(ctx, []consent.Key{ask.Address}); err != nil {
+			return err
+		}
 		skip := skipping(t, []any{ask.Campaign, ask.Address.String(), string(reason)})
 		_, err := t.exec(ctx, skip.text, skip.args...)
 		return err

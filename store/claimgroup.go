@@ -233,5 +233,6 @@ func (g *group) writing(t *tx) []statement {
 func skipping(t *tx, skips []any) statement {
 	table, args := t.s.d.given(skips, 2, "BIGINT", "TEXT", "TEXT")
 	return statement{"writing who is skipped", `UPDATE delivery SET state = 'skipped', reason = v.column3, changed = $1 FROM ` + table + `
-		WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND delivery.state = 'waiting'`, append([]any{t.now.UnixMicro()}, args...)}
+		WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND delivery.state = 'waiting'
+		AND NOT EXISTS (SELECT 1 FROM claim k WHERE k.campaign = v.column1 AND k.address = v.column2)`, append([]any{t.now.UnixMicro()}, args...)}
 }

@@ -209,6 +209,32 @@ func TestSweepOfASkippedMessage(t *testing.T) {
 	})
 }
 
+// TestSkipLeavesAClaimAlone: somebody moved to another address while a message to
+// the old one was in flight, and its batch came to another worker, which finds nobody
+// there. What is in flight is not skipped.
+func TestSkipLeavesAClaimAlone(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 2)
+		id := campaign(t, s)
+		d := desk(t, s, "w1")
+		claimed, other := store.Ask{Campaign: id, Address: keyOf(t, s, "p0@example.com")}, store.Ask{Campaign: id, Address: keyOf(t, s, "p1@example.com")}
+		v, err := d.Claim(ctx, claimed)
+		must(t, err)
+		must(t, s.Skip(ctx, claimed, consent.Erased))
+		must(t, s.Skip(ctx, other, consent.Erased))
+		clean(t, s)
+		if a, err := s.Account(ctx, id); err != nil || a.InFlight != 1 || a.Waiting != 0 || a.Skipped[consent.Erased] != 1 {
+			t.Errorf("the account says %+v, %v", a, err)
+		}
+		d.Finish(store.Result{Ask: claimed, Token: v.Token, Outcome: store.Accepted, Code: 250, EndAt: time.Now()})
+		must(t, d.Flush(ctx))
+		if a, err := s.Account(ctx, id); err != nil || a.Accepted != 1 || a.InFlight != 0 {
+			t.Errorf("then the account says %+v, %v", a, err)
+		}
+	})
+}
+
 // TestOneMessageHasOneResult: two lanes had the same message. One of them was
 // refused by its relay before it claimed, the other one's was taken; both say so
 // at the same moment, in either order. It was sent.

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -146,14 +146,40 @@ func (r *simRedis) dial(m *simMachine) (net.Conn, error) {
 		return nil, err
 	}
 	wire.Far().Pass = r.pass
-	for _, way := range [][2]net.Conn{{wire.Far(), inner}, {inner, wire.Far()}} {
-		r.pumps.Go(func() {
-			_, _ = io.Copy(way[1], way[0]) // until either end is closed
-			way[0].Close()
-			way[1].Close()
-		})
-	}
+	r.pumps.Go(func() { carryBytes(inner, wire.Far(), nil) })
+	r.pumps.Go(func() { carryBytes(wire.Far(), inner, r.w.losesTask) })
 	return wire.Near(), nil
+}
+
+// carryBytes carries them until either end is closed, or something is lost.
+func carryBytes(to, from net.Conn, loses func([]byte) bool) {
+	defer to.Close()
+	defer from.Close()
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := from.Read(buf)
+		if err != nil || loses != nil && loses(buf[:n]) {
+			return
+		}
+		if _, err := to.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// losesTask draws whether an answer that hands out a task is lost: to Redis it is
+// being worked on then.
+func (w *simWorld) losesTask(answer []byte) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.calm || w.plan.lostTasks == 0 || !bytes.Contains(answer, []byte("newsletter")) && !bytes.Contains(answer, []byte("alert")) {
+		return false
+	}
+	lost := w.dice.chance(w.plan.lostTasks)
+	if lost {
+		w.noteLocked("a task is lost on its way from Redis")
+	}
+	return lost
 }
 
 // simRelay is the relay of a course: a real server behind wires.

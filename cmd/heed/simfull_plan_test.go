@@ -25,6 +25,7 @@ type simPlan struct {
 	trouble              map[string]float64 // of the relay, by verb
 	replies              []string           // by which it makes trouble
 	slowDisk, badDisk    float64            // a commit, a step
+	lostTasks            float64            // an answer of Redis with a task in it never arrives
 	inFlight             float64            // somebody leaves in the very moment of a claim
 	duels                int                // how often that may be
 
@@ -46,8 +47,8 @@ func (e simEvent) String() string {
 }
 
 func (p simPlan) String() string {
-	text := fmt.Sprintf("seed %d: %d machines, Redis apart %v, rates %v, chunking %v, pipelining %v, relay %v, Redis %v away, trouble %v by %q, disk slow %g bad %g, in flight %g, calm at %v\n%s",
-		p.seed, p.machines, p.apart, p.rates, p.chunking, p.pipelining, p.farRelay, p.farRedis, p.trouble, p.replies, p.slowDisk, p.badDisk, p.inFlight, p.calm, p.settings)
+	text := fmt.Sprintf("seed %d: %d machines, Redis apart %v, rates %v, chunking %v, pipelining %v, relay %v, Redis %v away, trouble %v by %q, disk slow %g bad %g, tasks lost %g, in flight %g, calm at %v\n%s",
+		p.seed, p.machines, p.apart, p.rates, p.chunking, p.pipelining, p.farRelay, p.farRedis, p.trouble, p.replies, p.slowDisk, p.badDisk, p.lostTasks, p.inFlight, p.calm, p.settings)
 	for _, e := range p.events {
 		text += fmt.Sprintln("  ", e)
 	}
@@ -84,6 +85,7 @@ func planSim(seed uint64) simPlan {
 	p.inFlight, p.duels = pick(r, 0.0, 0.1, 0.3), 3
 	p.planPeople(r)
 	p.planFaults(r)
+	p.lostTasks = pick(r, 0.0, 0, 0.1)
 	slices.SortStableFunc(p.events, func(a, b simEvent) int { return int(a.at - b.at) })
 	return p
 }
