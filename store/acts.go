@@ -34,6 +34,8 @@ const (
 	ActExported       = "exported"
 	ActServiceChecked = "service_checked"
 	ActAcknowledged   = "acknowledged"
+	ActTransferOut    = "transfer_exported"
+	ActTransferIn     = "transfer_imported"
 )
 
 // noteAct appends an act. The counter's row is locked until the commit, so that

@@ -163,8 +163,10 @@ func (t *tx) addPeople(ctx context.Context, fresh []incoming, held map[consent.K
 		VALUES `+rows(len(fresh), 13, 1), people...); err != nil {
 		return fmt.Errorf("storing people: %w", err)
 	}
-	_, err = t.linkPeople(ctx, holdings, ids)
-	return err
+	if _, err = t.linkPeople(ctx, holdings, ids); err != nil {
+		return err
+	}
+	return t.barTransferred(ctx, fresh, held)
 }
 
 // linkPeople notes services and external ids; what is already there stays.

@@ -70,6 +70,7 @@ var coded = []string{
 	"journal_owed line", "system_notice id caseno",
 	"api_key prefix digest", "api_answer name print sealed", "hook_event subject external", "provider_event digest",
 	"staff_act address hash", "service_check address", "outside_notice id address about holder", "shared address",
+	"transfer head", "transferred_limit key head",
 	"signup id address letter", "signup_count network", "registration account address", "welcomed address",
 }
 
@@ -96,7 +97,7 @@ var impersonal = []string{
 	"hook_event id kind at body", "hook_message id webhook event state tries code changed", "provider_event at",
 	"staff_act id at kind staff second about said", "disclosure id document authority asked_by approved_by created",
 	"service_check id service state asked ended", "outside_notice kind party name state created asked tries ended", "shared partner since",
-	"feed partner version built since built_at people",
+	"feed partner version built since built_at people", "transfer name signer at", "transferred_limit at",
 	"journal_owed seq since", "system_notice system name state asked tries law until ended",
 	"signup state created until ended", "signup_count hour n", "signup_wording hash wording created", "registration at", "welcomed topic at",
 	"policy_version number id hash wording purposes material state posted effective ended",

@@ -30,6 +30,7 @@ type cli struct {
 	Sharing  sharingCommand    `cmd:"" help:"What partners are given of those who agreed: feed, status, acknowledge."`
 	Disclose disclosureCommand `cmd:"" name:"disclosure" help:"Documents by which an authority is given data: add, list."`
 	Figures  figuresCommand    `cmd:"" help:"Counts that may be shown to anybody."`
+	Transfer transferCommand   `cmd:"" help:"What goes to whoever takes the business over: export, import."`
 	Acts     actsCommand       `cmd:"" help:"What staff did that has to be accounted for."`
 	Tray     trayCommand       `cmd:"" help:"Mail that asks for nothing: list, show, case, clear."`
 	Retain   retentionCommand  `cmd:"" name:"retention" help:"How long what is kept of people stays: run."`

@@ -89,7 +89,25 @@ CREATE TABLE feed (
     CHECK ((version > built) = (since IS NOT NULL))
 );
 
+-- Bundles that were taken over from another business, each by the head of its
+-- ledger, and the limits in them whose addresses nobody knows any more: keys under
+-- the other business's pepper, which lies beside our own keys.
+CREATE TABLE transfer (
+    head   TEXT PRIMARY KEY,
+    name   TEXT NOT NULL,
+    signer TEXT NOT NULL,
+    at     BIGINT NOT NULL
+);
+CREATE TABLE transferred_limit (
+    key  TEXT NOT NULL,
+    head TEXT NOT NULL REFERENCES transfer (head),
+    at   BIGINT NOT NULL,
+    PRIMARY KEY (key, head)
+);
+
 -- +goose Down
+DROP TABLE transferred_limit;
+DROP TABLE transfer;
 DROP TABLE feed;
 DROP TABLE shared;
 DROP TABLE outside_notice;
