@@ -117,6 +117,7 @@ type ConfirmDoneData struct {
 	Sender    string
 	At        time.Time // when the confirmation was received
 	Reference string
+	Status    string // path of the page that tells where it stands; may be empty
 }
 
 // ConfirmDonePage writes the answer to a confirmed erasure.
@@ -125,6 +126,9 @@ func ConfirmDonePage(w io.Writer, d ConfirmDoneData) error {
 	v := newPage(words, d.Sender, words.Pages.ErasedTitle)
 	v.What = fill(words.Pages.ErasedText, "time", words.moment(d.At))
 	v.After = fillClean(words.Pages.ErasedAfter, "sender", d.Sender)
+	if d.Status != "" {
+		v.Way = &way{d.Status, words.Centre.Status}
+	}
 	v.Reference = reference(words, d.Reference)
 	return v.write(w, "erased.html")
 }

@@ -34,7 +34,7 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 			return ConfirmPage(w, ConfirmData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/c/abc234", Reference: "C-12"})
 		},
 		"confirm-done": func(w io.Writer) error {
-			return ConfirmDonePage(w, ConfirmDoneData{Language: lang, Sender: sender, At: pageAt(), Reference: "C-12"})
+			return ConfirmDonePage(w, ConfirmDoneData{Language: lang, Sender: sender, At: pageAt(), Reference: "C-12", Status: "/q/abc234"})
 		},
 		"choices": func(w io.Writer) error {
 			return ChoicesPage(w, ChoicesData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/p/abc234", Fresh: "/p/abc234/link",

@@ -79,9 +79,13 @@ func (s *Server) confirmed(w http.ResponseWriter, r *http.Request, c store.Case)
 		s.copyReady(w, r, c, lang)
 		return
 	}
+	status := ""
+	if token, err := s.o.Store.StatusLink(c); err == nil {
+		status = s.prefix + "/q/" + token + onward(r)
+	}
 	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
 		return templates.ConfirmDonePage(w, templates.ConfirmDoneData{Language: lang, Sender: s.o.SenderName,
-			At: s.o.Now(), Reference: reference(c)})
+			At: s.o.Now(), Reference: reference(c), Status: status})
 	})
 }
 

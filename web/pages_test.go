@@ -119,7 +119,7 @@ func TestConfirm(t *testing.T) {
 	if state := b.theCase(c.ID).State; state != consent.CaseWaiting {
 		t.Fatalf("the case is %s before anybody confirmed it", state)
 	}
-	b.ask("POST", path, urlencoded, "confirm=delete").wants(t, 200, "Your data is being deleted", "Reference: H-1")
+	b.ask("POST", path, urlencoded, "confirm=delete").wants(t, 200, "Your data is being deleted", "Reference: H-1", `href="/news/q/`)
 	if got := b.theCase(c.ID); got.State != consent.CaseConfirmed || got.Identity != consent.IdentityConfirmed {
 		t.Fatalf("the case is %s, %s", got.State, got.Identity)
 	}
