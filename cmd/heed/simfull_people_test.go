@@ -49,7 +49,7 @@ func (w *simWorld) happens(e simEvent) {
 // stopAll stops all machines, also those that boot meanwhile.
 func (w *simWorld) stopAll(d time.Duration) {
 	w.mu.Lock()
-	w.stopped = time.Now().Add(d)
+	w.stopped, w.Slept = time.Now().Add(d), true
 	w.mu.Unlock()
 	for _, m := range w.all() {
 		m.freeze(d)
