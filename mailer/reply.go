@@ -116,8 +116,10 @@ func cleanText(text string, paths ...string) string {
 			text = replaceWord(text, p[:at])
 		}
 	}
-	text = addressLike.ReplaceAllString(text, "<address>")
-	text = strings.NewReplacer("<<address>>", "<address>").Replace(text)
+	if strings.ContainsAny(text, "@%=(") { // most replies name nobody, and there is one for each message
+		text = addressLike.ReplaceAllString(text, "<address>")
+	}
+	text = strings.ReplaceAll(text, "<<address>>", "<address>")
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
@@ -132,7 +134,7 @@ func cleanText(text string, paths ...string) string {
 
 // replaceWord puts <address> for word, whatever its case, where it stands as a word.
 func replaceWord(text, word string) string {
-	if len(word) < 2 || len(word) > len(text) {
+	if len(word) < 2 || len(word) > len(text) || !mayHold(text, word) {
 		return text
 	}
 	lower, find := strings.ToLower(text), strings.ToLower(word)
@@ -153,6 +155,21 @@ func replaceWord(text, word string) string {
 		}
 		text, lower = text[end:], lower[end:]
 	}
+}
+
+// mayHold tells, without the cost of a copy, of a text that it cannot hold a word
+// whatever its case.
+func mayHold(text, word string) bool {
+	first := word[0]
+	if first >= 0x80 {
+		return true
+	}
+	for i := 0; i+len(word) <= len(text); i++ {
+		if text[i] >= 0x80 || (text[i]^first)&^0x20 == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func wordByte(s string, i int) bool {

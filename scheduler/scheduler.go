@@ -85,8 +85,13 @@ func (s *Scheduler) Run(ctx context.Context) error {
 // every calls step at once, then whenever the store is poked or the pause is
 // over. Errors are told, and the step is tried again.
 func (s *Scheduler) every(ctx context.Context, pause time.Duration, what string, step func(context.Context) error) {
+	s.whenever(ctx, pause, what, func() <-chan struct{} { return nil }, step)
+}
+
+// whenever is every, with another bell beside the store's pokes.
+func (s *Scheduler) whenever(ctx context.Context, pause time.Duration, what string, bell func() <-chan struct{}, step func(context.Context) error) {
 	for ctx.Err() == nil {
-		poked := s.Store.Poked()
+		poked, rung := s.Store.Poked(), bell()
 		wait := pause
 		if err := step(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("scheduler_step_failed", "step", what, "error", err)
@@ -95,13 +100,14 @@ func (s *Scheduler) every(ctx context.Context, pause time.Duration, what string,
 		select {
 		case <-ctx.Done():
 		case <-poked:
+		case <-rung:
 		case <-time.After(wait):
 		}
 	}
 }
 
 func (s *Scheduler) carryLoop(ctx context.Context) {
-	s.every(ctx, look, "carry", func(ctx context.Context) error {
+	s.whenever(ctx, look, "carry", s.Store.Room, func(ctx context.Context) error {
 		return s.carry(ctx, func(queue string) bool { return !urgent(queue) })
 	})
 }
@@ -142,7 +148,7 @@ func (s *Scheduler) journalLoop(ctx context.Context) {
 }
 
 func (s *Scheduler) sweepLoop(ctx context.Context) {
-	s.every(ctx, sweepTime, "sweep", func(ctx context.Context) error {
+	s.whenever(ctx, sweepTime, "sweep", s.Store.Room, func(ctx context.Context) error {
 		return errors.Join(s.sweep(ctx), s.findLost(ctx), s.Store.DropRetries(ctx), s.finish(ctx))
 	})
 }

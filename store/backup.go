@@ -139,7 +139,7 @@ func ReadArchive(ctx context.Context, file string) (a Archive, err error) {
 }
 
 func verifyCopy(ctx context.Context, db *sql.DB) error {
-	copied := &Store{write: db, read: db, d: sqliteDialect, now: time.Now, poke: make(chan struct{})}
+	copied := &Store{write: db, read: db, d: sqliteDialect, now: time.Now}
 	v := Invariant{}
 	err := copied.inSnapshot(ctx, func(t *tx) error { return t.verifyChain(ctx, &v) })
 	if err == nil && len(v.Broken) > 0 {

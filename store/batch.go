@@ -18,7 +18,7 @@ type Letter struct {
 // Batch reads the messages of a job that still wait. It only spares work: the
 // claim asks again.
 func (s *Store) Batch(ctx context.Context, j Job) ([]Letter, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT d.campaign, d.attempts, d.address, a.state, COALESCE(p.id, 0), COALESCE(p.subject, ''),
+	found, err := s.look(ctx, `SELECT d.campaign, d.attempts, d.address, a.state, COALESCE(p.id, 0), COALESCE(p.subject, ''),
 		COALESCE(p.email, ''), COALESCE(p.first_name, ''), COALESCE(p.last_name, ''), COALESCE(p.company, ''), COALESCE(p.language, ''),
 		COALESCE(p.time_zone, ''), COALESCE(p.attrs, '{}') FROM delivery d JOIN address a ON a.key = d.address
 		LEFT JOIN person p ON p.address = d.address WHERE d.job = $1 AND d.state = 'waiting' ORDER BY d.person`, j.ID)
@@ -51,7 +51,7 @@ func (s *Store) Batch(ctx context.Context, j Job) ([]Letter, error) {
 
 // Waiting counts the messages of a job that still wait.
 func (s *Store) Waiting(ctx context.Context, j Job) (n int, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT count(*) FROM delivery WHERE job = $1 AND state = 'waiting'`, j.ID).Scan(&n)
+	err = s.lookRow(ctx, `SELECT count(*) FROM delivery WHERE job = $1 AND state = 'waiting'`, j.ID).Scan(&n)
 	return n, err
 }
 
@@ -193,7 +193,7 @@ func (t *tx) countMembers(ctx context.Context, c Campaign, cursor, bound int64) 
 		return n, err
 	}
 	for {
-		people, err := t.members(ctx, c, cursor, bound, fanChunk)
+		people, err := t.members(ctx, c, cursor, bound, fanChunk, false)
 		if err != nil || len(people) == 0 {
 			return n, err
 		}

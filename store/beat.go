@@ -79,7 +79,7 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 		return Swept{}, err
 	}
 	jobs := 0
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM job WHERE `+orphanJobs).Scan(&jobs); err != nil {
+	if err := s.lookRow(ctx, `SELECT count(*) FROM job WHERE `+orphanJobs).Scan(&jobs); err != nil {
 		return Swept{}, fmt.Errorf("looking for orphans: %w", err)
 	}
 	if len(dead)+len(lost.orphans)+len(lost.forgotten)+jobs == 0 {

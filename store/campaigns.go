@@ -164,7 +164,7 @@ func (s *Store) Start(ctx context.Context, id int64) error {
 func (s *Store) StartDue(ctx context.Context) error {
 	now := s.now().UnixMicro()
 	var due int
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM campaign WHERE state = 'scheduled' AND scheduled <= $1 AND held = ''`, now).Scan(&due); err != nil || due == 0 {
+	if err := s.lookRow(ctx, `SELECT count(*) FROM campaign WHERE state = 'scheduled' AND scheduled <= $1 AND held = ''`, now).Scan(&due); err != nil || due == 0 {
 		return err
 	}
 	return s.inTx(ctx, "starting what is due", func(t *tx) error {

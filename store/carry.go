@@ -14,7 +14,7 @@ import (
 func (s *Store) Carry(ctx context.Context, queue string, window int) (jobs []Job, err error) {
 	now := s.now().UnixMicro()
 	var ready, moving int
-	err = s.read.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'ready' AND queue = $1 AND due <= $2 LIMIT 1) x),
+	err = s.lookRow(ctx, `SELECT (SELECT count(*) FROM (SELECT 1 FROM job WHERE state = 'ready' AND queue = $1 AND due <= $2 LIMIT 1) x),
 		(SELECT count(*) FROM job WHERE state IN ('carried', 'running') AND queue = $1)`, queue, now).Scan(&ready, &moving)
 	if err != nil {
 		return nil, fmt.Errorf("looking for jobs: %w", err)
@@ -69,7 +69,7 @@ type jobLine struct {
 // the next in the index, however many jobs each has.
 func (s *Store) jobLines(ctx context.Context, queue string, room int, now int64) ([]jobLine, error) {
 	const line = ` FROM job WHERE state = 'ready' AND queue = $1`
-	found, err := s.read.QueryContext(ctx, `WITH RECURSIVE who (campaign) AS (SELECT min(COALESCE(campaign, 0))`+line+`
+	found, err := s.look(ctx, `WITH RECURSIVE who (campaign) AS (SELECT min(COALESCE(campaign, 0))`+line+`
 		UNION ALL SELECT (SELECT min(COALESCE(campaign, 0))`+line+` AND COALESCE(campaign, 0) > who.campaign) FROM who WHERE who.campaign IS NOT NULL)
 		SELECT who.campaign, (SELECT count(*) FROM (SELECT 1`+line+` AND COALESCE(campaign, 0) = who.campaign AND due <= $2 LIMIT $3) x),
 		(SELECT count(*) FROM job j WHERE j.state IN ('carried', 'running') AND j.queue = $1 AND COALESCE(j.campaign, 0) = who.campaign)
@@ -148,7 +148,7 @@ func (s *Store) CarryAlarms(ctx context.Context) ([]Job, error) {
 	const due = `kind = 'alarm' AND queue = 'alert' AND state = 'ready' AND due <= $1`
 	var n int
 	now := s.now().UnixMicro()
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM job WHERE `+due, now).Scan(&n); err != nil || n == 0 {
+	if err := s.lookRow(ctx, `SELECT count(*) FROM job WHERE `+due, now).Scan(&n); err != nil || n == 0 {
 		return nil, err
 	}
 	var jobs []Job

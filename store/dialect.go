@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -197,7 +198,7 @@ func (d dialect) text(query string) string {
 // same for any number of rows and is planned once.
 func (d dialect) given(values []any, first int, types ...string) (table string, args []any) {
 	if d.sqlite() {
-		return `(VALUES ` + rows(len(values)/len(types), len(types), first) + `) AS v`, values
+		return valuesTable(len(values)/len(types), len(types), first), values
 	}
 	var arrays, names []string
 	for i, kind := range types {
@@ -210,6 +211,24 @@ func (d dialect) given(values []any, first int, types ...string) (table string, 
 		}
 	}
 	return `unnest(` + strings.Join(arrays, ", ") + `) AS v(` + strings.Join(names, ", ") + `)`, args
+}
+
+// tables are texts that were written before: they are long, and asked for with
+// each message.
+var tables sync.Map
+
+type tableSize struct{ n, columns, first int }
+
+func valuesTable(n, columns, first int) string {
+	size := tableSize{n, columns, first}
+	if text, ok := tables.Load(size); ok {
+		return text.(string)
+	}
+	text := `(VALUES ` + rows(n, columns, first) + `) AS v`
+	if n <= groupSize || n == fanChunk { // not those of which each is another
+		tables.Store(size, text)
+	}
+	return text
 }
 
 // every gives each nth value.

@@ -80,7 +80,7 @@ func (t *tx) reach(ctx context.Context, c Campaign, cursor, bound int64) (found 
 	if cursor == 0 {
 		limit = firstChunk
 	}
-	people, err := t.members(ctx, c, cursor, bound, limit)
+	people, err := t.members(ctx, c, cursor, bound, limit, audience.All())
 	if err != nil {
 		return nil, 0, err
 	}
@@ -108,12 +108,17 @@ func (t *tx) sieve(c Campaign, p Person) consent.Reason {
 }
 
 // members reads the people that a campaign can reach at all: everybody, for an
-// alert the holders of its service, or the one address that it is for.
-func (t *tx) members(ctx context.Context, c Campaign, cursor, bound int64, limit int) ([]Person, error) {
-	query := `SELECT ` + personColumns + ` FROM person p JOIN address a ON a.key = p.address WHERE p.id > $1 AND p.id <= $2`
+// alert the holders of its service, or the one address that it is for. Of somebody
+// read in brief only the number, the key and the state are known.
+func (t *tx) members(ctx context.Context, c Campaign, cursor, bound int64, limit int, brief bool) ([]Person, error) {
+	columns, scan := personColumns, scanPerson
+	if brief {
+		columns, scan = `p.id, p.address, a.state`, scanBrief
+	}
+	query := `SELECT ` + columns + ` FROM person p JOIN address a ON a.key = p.address WHERE p.id > $1 AND p.id <= $2`
 	args, order := []any{cursor, bound}, "p.id"
 	if c.Service != 0 { // from the holders, who are few among all people
-		query = `SELECT ` + personColumns + ` FROM holding h JOIN person p ON p.id = h.person JOIN address a ON a.key = p.address
+		query = `SELECT ` + columns + ` FROM holding h JOIN person p ON p.id = h.person JOIN address a ON a.key = p.address
 			WHERE h.person > $1 AND h.person <= $2 AND h.service = $3`
 		args, order = append(args, c.Service), "h.person"
 	}
@@ -126,16 +131,19 @@ func (t *tx) members(ctx context.Context, c Campaign, cursor, bound int64, limit
 	if err != nil {
 		return nil, fmt.Errorf("reading the audience: %w", err)
 	}
-	defer found.Close()
-	var people []Person
-	for found.Next() {
-		p, err := scanPerson(found)
-		if err != nil {
-			return nil, err
-		}
-		people = append(people, p)
+	return gather(found, scan)
+}
+
+func scanBrief(row scanner) (p Person, err error) {
+	var key, state string
+	if err = row.Scan(&p.ID, &key, &state); err != nil {
+		return p, err
 	}
-	return people, found.Err()
+	if p.Key, err = consent.ParseKey(key); err != nil {
+		return p, err
+	}
+	p.State, err = consent.DecodeState(state)
+	return p, err
 }
 
 // writeDeliveries writes a row for everybody reached, and jobs for those who
@@ -152,22 +160,33 @@ func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached) err
 	if err != nil {
 		return err
 	}
-	values, nth := make([]any, 0, 7*len(all)), 0
+	waiting, skipped := make([]any, 0, 3*due), []any(nil)
 	for _, r := range all {
-		state, job := "skipped", any(nil)
-		if r.reason == "" {
-			state, job = "waiting", first+int64(nth/BatchSize)
-			nth++
+		if r.reason != "" {
+			skipped = append(skipped, r.key, r.person, string(r.reason))
+			continue
 		}
-		values = append(values, c.ID, r.key, r.person, state, string(r.reason), job, t.now.UnixMicro())
+		// Neighbours go into different jobs: what is sent at the same time then lies
+		// side by side, and a group of claims writes few pages.
+		waiting = append(waiting, r.key, r.person, first+int64(len(waiting)/3%jobs))
 	}
-	for len(values) > 0 {
-		n := min(len(values)/7, 500)
-		if _, err := t.exec(ctx, `INSERT INTO delivery (campaign, address, person, state, reason, job, changed) VALUES `+
-			rows(n, 7, 1)+` ON CONFLICT DO NOTHING`, values[:7*n]...); err != nil {
-			return fmt.Errorf("writing deliveries: %w", err)
-		}
-		values = values[7*n:]
+	if err := t.insertDeliveries(ctx, c, `'waiting', '', v.column3`, "BIGINT", waiting); err != nil {
+		return err
+	}
+	return t.insertDeliveries(ctx, c, `'skipped', v.column3, NULL`, "TEXT", skipped)
+}
+
+// insertDeliveries writes rows of key, person and a third value, whose type is kind.
+func (t *tx) insertDeliveries(ctx context.Context, c Campaign, columns, kind string, values []any) error {
+	if len(values) == 0 {
+		return nil
+	}
+	table, args := t.s.d.given(values, 3, "TEXT", "BIGINT", kind)
+	_, err := t.exec(ctx, `INSERT INTO delivery (campaign, address, person, state, reason, job, changed)
+		SELECT CAST($1 AS BIGINT), v.column1, v.column2, `+columns+`, CAST($2 AS BIGINT) FROM `+table+` WHERE true ON CONFLICT DO NOTHING`,
+		append([]any{c.ID, t.now.UnixMicro()}, args...)...)
+	if err != nil {
+		return fmt.Errorf("writing deliveries: %w", err)
 	}
 	return nil
 }
@@ -191,7 +210,7 @@ func (s *Store) Estimate(ctx context.Context, c Campaign, each func(Person, cons
 	}
 	return s.inRead(ctx, func(t *tx) error {
 		for cursor := int64(0); ; {
-			people, err := t.members(ctx, c, cursor, 1<<62, fanChunk)
+			people, err := t.members(ctx, c, cursor, 1<<62, fanChunk, false)
 			if err != nil || len(people) == 0 {
 				return err
 			}
@@ -271,7 +290,7 @@ func (s *Store) Unfanned(ctx context.Context, urgent bool) ([]Unfanned, error) {
 	if urgent {
 		which = `c.class NOT IN ('newsletter', 'partner_offer', 'legal')`
 	}
-	found, err := s.read.QueryContext(ctx, `SELECT c.id, (SELECT count(*) FROM (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state = 'ready' LIMIT $1) x)
+	found, err := s.look(ctx, `SELECT c.id, (SELECT count(*) FROM (SELECT 1 FROM job j WHERE j.campaign = c.id AND j.state = 'ready' LIMIT $1) x)
 		FROM campaign c WHERE c.state = 'sending' AND c.fanned = 0 AND `+which+` ORDER BY c.id`, ahead)
 	if err != nil {
 		return nil, fmt.Errorf("looking for audiences to write: %w", err)

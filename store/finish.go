@@ -12,7 +12,7 @@ func (s *Store) FinishCampaigns(ctx context.Context) (finished []int64, err erro
 		AND NOT EXISTS (SELECT 1 FROM retry r WHERE r.campaign = c.id)
 		AND NOT EXISTS (SELECT 1 FROM claim k WHERE k.campaign = c.id)`
 	var candidates int
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM campaign c WHERE c.state = 'sending'`+quiet).Scan(&candidates); err != nil || candidates == 0 {
+	if err := s.lookRow(ctx, `SELECT count(*) FROM campaign c WHERE c.state = 'sending'`+quiet).Scan(&candidates); err != nil || candidates == 0 {
 		return nil, err
 	}
 	err = s.inTx(ctx, "closing campaigns", func(t *tx) error {

@@ -68,7 +68,7 @@ func scanJob(row scanner) (j Job, err error) {
 // Carried lists jobs that were handed over more than age ago and that nobody
 // has begun, so that the scheduler can look whether Redis still knows them.
 func (s *Store) Carried(ctx context.Context, age time.Duration) ([]Job, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT `+jobColumns+` FROM job WHERE state = 'carried' AND changed < $1`, s.now().Add(-age).UnixMicro())
+	found, err := s.look(ctx, `SELECT `+jobColumns+` FROM job WHERE state = 'carried' AND changed < $1`, s.now().Add(-age).UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("listing carried jobs: %w", err)
 	}
@@ -105,11 +105,17 @@ func (s *Store) Begin(ctx context.Context, id int64, generation int, worker stri
 // EndJob finishes a job that its generation still owns. With again set it is
 // carried once more at that time, under a new generation.
 func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
-	defer s.pokeAll()
+	if again.IsZero() {
+		defer s.pokeRoom()
+	} else {
+		defer s.pokeAll()
+	}
 	return s.inTx(ctx, "ending a job", func(t *tx) error {
 		state, generation, due := "done", j.Generation, j.Due
 		if !again.IsZero() {
 			state, generation, due = "ready", j.Generation+1, again
+		} else if err := t.tellRoom(ctx); err != nil {
+			return err
 		}
 		_, err := t.exec(ctx, `UPDATE job SET state = $3, generation = $4, due = $5, changed = $6, worker = '', failures = 0, failing = NULL
 			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())

@@ -7,18 +7,62 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 )
+
+// bell wakes all who wait for it.
+type bell struct {
+	mu   sync.Mutex
+	c    chan struct{}
+	soon bool // it is about to be rung
+}
+
+func (b *bell) heard() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.c == nil {
+		b.c = make(chan struct{})
+	}
+	return b.c
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.c != nil {
+		close(b.c)
+	}
+	b.c, b.soon = nil, false
+}
+
+// ringSoon rings once for all who ask for it meanwhile.
+func (b *bell) ringSoon(pause time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.soon {
+		b.soon = true
+		time.AfterFunc(pause, b.ring)
+	}
+}
 
 // Poked gives a channel that is closed when work was committed, in this
 // process or, on PostgreSQL and with Listen, in any other, so that the
 // scheduler need not wait for its next look.
-func (s *Store) Poked() <-chan struct{} {
-	s.pokeMu.Lock()
-	defer s.pokeMu.Unlock()
-	return s.poke
-}
+func (s *Store) Poked() <-chan struct{} { return s.work.heard() }
+
+// Room gives a channel that is closed when batches have ended, so that there is
+// room for others. While a campaign goes out many end in a second, and two for
+// each lane wait at hand: this bell is rung for all of a moment.
+func (s *Store) Room() <-chan struct{} { return s.room.heard() }
+
+// roomPause is that moment.
+const roomPause = 50 * time.Millisecond
+
+func (s *Store) pokeRoom() { s.room.ringSoon(roomPause) }
 
 // pokeAll tells everybody who schedules that there is work. It is a hint: a
 // poke that is lost costs the time until the next look.
@@ -32,11 +76,15 @@ func (s *Store) pokeAll() {
 	}
 }
 
-func (s *Store) pokeHere() {
-	s.pokeMu.Lock()
-	defer s.pokeMu.Unlock()
-	close(s.poke)
-	s.poke = make(chan struct{})
+func (s *Store) pokeHere() { s.work.ring() }
+
+// tellRoom has other processes hear of it when this is committed.
+func (t *tx) tellRoom(ctx context.Context) error {
+	if t.s.d.sqlite() {
+		return nil // whoever schedules is this very process, or looks
+	}
+	_, err := t.ExecContext(ctx, "NOTIFY heed_room")
+	return err
 }
 
 // Listen passes the pokes of other processes on until ctx ends or the
@@ -52,14 +100,19 @@ func (s *Store) Listen(ctx context.Context) error {
 	defer conn.Close()
 	err = conn.Raw(func(driver any) error {
 		raw := driver.(*stdlib.Conn).Conn()
-		if _, err := raw.Exec(ctx, "LISTEN heed_work"); err != nil {
+		if _, err := raw.Exec(ctx, "LISTEN heed_work; LISTEN heed_room", pgx.QueryExecModeSimpleProtocol); err != nil {
 			return err
 		}
 		for {
-			if _, err := raw.WaitForNotification(ctx); err != nil {
+			heard, err := raw.WaitForNotification(ctx)
+			switch {
+			case err != nil:
 				return err
+			case heard.Channel == "heed_room":
+				s.pokeRoom()
+			default:
+				s.pokeHere()
 			}
-			s.pokeHere()
 		}
 	})
 	if ctx.Err() != nil {

@@ -12,6 +12,7 @@ type prepared struct {
 	mu     sync.Mutex
 	ready  map[string]*sql.Stmt
 	wanted []string
+	looks  map[string]*sql.Stmt // of the readers
 }
 
 // mostPrepared bounds the memory; statements about n rows differ for every n.
@@ -51,7 +52,7 @@ func (s *Store) prepareWanted(ctx context.Context) {
 	}
 	defer s.writers.leave()
 	for _, query := range wanted {
-		st, err := s.write.PrepareContext(ctx, query)
+		st, err := s.write.PrepareContext(ctx, s.d.text(query))
 		if err != nil {
 			return // it will be wanted again
 		}
@@ -66,13 +67,12 @@ func (s *Store) prepareWanted(ctx context.Context) {
 }
 
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	query = t.s.d.text(query)
 	var result sql.Result
 	var err error
 	if st := t.statement(ctx, query); st != nil {
 		result, err = st.ExecContext(ctx, args...)
 	} else {
-		result, err = t.ExecContext(ctx, query, args...)
+		result, err = t.ExecContext(ctx, t.s.d.text(query), args...)
 	}
 	if err != nil {
 		return 0, err
@@ -82,18 +82,68 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 
 // QueryContext runs a query in the engine's own notation.
 func (t *tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	query = t.s.d.text(query)
 	if st := t.statement(ctx, query); st != nil {
 		return st.QueryContext(ctx, args...)
 	}
-	return t.Tx.QueryContext(ctx, query, args...)
+	return t.Tx.QueryContext(ctx, t.s.d.text(query), args...)
 }
 
 // QueryRowContext runs a query for one row in the engine's own notation.
 func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	query = t.s.d.text(query)
 	if st := t.statement(ctx, query); st != nil {
 		return st.QueryRowContext(ctx, args...)
 	}
-	return t.Tx.QueryRowContext(ctx, query, args...)
+	return t.Tx.QueryRowContext(ctx, t.s.d.text(query), args...)
+}
+
+// look runs a query of those who look again and again, on the pool of readers. Its
+// text must be one of a few: each stays compiled.
+func (s *Store) look(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if s.prepared == nil {
+		return s.read.QueryContext(ctx, query, args...)
+	}
+	st, err := s.looking(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return st.QueryContext(ctx, args...)
+}
+
+// lookRow is look for one row.
+func (s *Store) lookRow(ctx context.Context, query string, args ...any) scanner {
+	if s.prepared == nil {
+		return s.read.QueryRowContext(ctx, query, args...)
+	}
+	st, err := s.looking(ctx, query)
+	if err != nil {
+		return failedRow{err}
+	}
+	return st.QueryRowContext(ctx, args...)
+}
+
+// failedRow is the answer to a query that could not be asked.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
+
+func (s *Store) looking(ctx context.Context, query string) (*sql.Stmt, error) {
+	p := s.prepared
+	p.mu.Lock()
+	st := p.looks[query]
+	p.mu.Unlock()
+	if st != nil {
+		return st, nil
+	}
+	st, err := s.read.PrepareContext(ctx, s.d.text(query))
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if other := p.looks[query]; other != nil {
+		st.Close()
+		return other, nil
+	}
+	p.looks[query] = st
+	return st, nil
 }

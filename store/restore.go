@@ -157,7 +157,7 @@ func restorePostgres(ctx context.Context, o Options, file, suffix string) (old s
 	}
 	defer write.Close()
 	write.SetMaxOpenConns(1)
-	s := &Store{write: write, read: write, d: d, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: write, d: d, now: o.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -15,8 +15,10 @@ const (
 
 // outcomes are results as they are to be written.
 type outcomes struct {
-	updates, retries []any
-	uncertain        bool
+	ended     []any // of those that closed their claim: nearly all
+	updates   []any // of the others
+	retries   []any
+	uncertain bool
 }
 
 // closing takes away the claims that have a result. The claim that carries the
@@ -76,7 +78,11 @@ func (o *outcomes) settle(t *tx, results []Result, closed map[int64]int64) {
 		if r.Outcome == Expired {
 			state, reason = "skipped", string(consent.Expired)
 		}
-		o.updates = append(o.updates, r.Campaign, r.Address.String(), state, r.Token, int64(r.Code), r.Status, at, endTime(r, at), int64(proof), reason)
+		if proof == claimed && reason == "" {
+			o.ended = append(o.ended, r.Campaign, r.Address.String(), state, r.Token, int64(r.Code), r.Status, at, endTime(r, at))
+		} else {
+			o.updates = append(o.updates, r.Campaign, r.Address.String(), state, r.Token, int64(r.Code), r.Status, at, endTime(r, at), int64(proof), reason)
+		}
 		if r.Outcome == Deferred {
 			o.retries = append(o.retries, r.Campaign, r.Address.String(), r.Due.UnixMicro())
 		}
@@ -92,9 +98,15 @@ func endTime(r Result, at int64) int64 {
 
 // writing gives the statements that record the results.
 func (o *outcomes) writing(t *tx) (all []statement) {
+	if len(o.ended) > 0 {
+		table, args := t.s.d.given(o.ended, 2, "BIGINT", "TEXT", "TEXT", "BIGINT", "INTEGER", "TEXT", "BIGINT", "BIGINT")
+		all = append(all, statement{"writing results", `UPDATE delivery SET state = v.column3, reason = '', token = v.column4, attempts = attempts + 1, code = v.column5, status = v.column6,
+			claimed = v.column7, end_at = v.column8, changed = $1 FROM ` + table + `
+			WHERE delivery.campaign = v.column1 AND delivery.address = v.column2`, append([]any{t.now.UnixMicro()}, args...)})
+	}
 	if len(o.updates) > 0 {
 		table, args := t.s.d.given(o.updates, 2, "BIGINT", "TEXT", "TEXT", "BIGINT", "INTEGER", "TEXT", "BIGINT", "BIGINT", "INTEGER", "TEXT")
-		all = append(all, statement{"writing results", `UPDATE delivery SET state = v.column3, reason = v.column10, token = v.column4, attempts = attempts + 1, code = v.column5, status = v.column6,
+		all = append(all, statement{"writing late results", `UPDATE delivery SET state = v.column3, reason = v.column10, token = v.column4, attempts = attempts + 1, code = v.column5, status = v.column6,
 			claimed = CASE WHEN v.column9 = 1 THEN v.column7 ELSE claimed END, end_at = CASE WHEN v.column9 = 1 THEN v.column8 ELSE end_at END,
 			changed = $1 FROM ` + table + `
 			WHERE delivery.campaign = v.column1 AND delivery.address = v.column2 AND (v.column9 = 1

@@ -13,7 +13,7 @@ import (
 // how many were taken.
 func (s *Store) Requeue(ctx context.Context) (int, error) {
 	var due int
-	if err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM retry WHERE due <= $1 LIMIT 1) x`, s.now().UnixMicro()).Scan(&due); err != nil || due == 0 {
+	if err := s.lookRow(ctx, `SELECT count(*) FROM (SELECT 1 FROM retry WHERE due <= $1 LIMIT 1) x`, s.now().UnixMicro()).Scan(&due); err != nil || due == 0 {
 		return 0, err
 	}
 	taken := 0
@@ -72,7 +72,7 @@ func (t *tx) takeDue(ctx context.Context, campaign int64) (addresses []any, err 
 // DropRetries ends what was deferred in campaigns that were cancelled or failed
 // while a result was on its way.
 func (s *Store) DropRetries(ctx context.Context) error {
-	found, err := s.read.QueryContext(ctx, `SELECT DISTINCT c.id FROM retry r JOIN campaign c ON c.id = r.campaign WHERE c.state IN ('cancelled', 'failed')`)
+	found, err := s.look(ctx, `SELECT DISTINCT c.id FROM retry r JOIN campaign c ON c.id = r.campaign WHERE c.state IN ('cancelled', 'failed')`)
 	if err != nil {
 		return fmt.Errorf("looking for plans of ended campaigns: %w", err)
 	}

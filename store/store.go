@@ -19,7 +19,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -78,8 +77,8 @@ type Store struct {
 	turns lineTurns // of campaigns in the queues
 	watch watch     // over workers and claims
 
-	pokeMu    sync.Mutex
-	poke      chan struct{}
+	work      bell   // something is to be scheduled
+	room      bell   // something has ended
 	file      string // of SQLite
 	turn      turn
 	listening atomic.Bool // for the pokes of other processes, on SQLite
@@ -92,7 +91,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, now: o.Now, poke: make(chan struct{})}
+	s := &Store{write: write, read: read, d: d, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, now: o.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -103,7 +102,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.limits.Covers = s.covers
 	if d.sqlite() {
 		s.file = strings.TrimPrefix(o.URL, "sqlite:")
-		s.prepared, s.writers = &prepared{ready: map[string]*sql.Stmt{}}, make(writers, 1)
+		s.prepared, s.writers = &prepared{ready: map[string]*sql.Stmt{}, looks: map[string]*sql.Stmt{}}, make(writers, 1)
 		if o.Connect == nil {
 			if s.turn, err = openTurn(s.file); err != nil {
 				return nil, err

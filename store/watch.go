@@ -81,7 +81,7 @@ type pulse struct {
 // living, until they were silent for as long as it has looked.
 func (s *Store) pulses(ctx context.Context) ([]pulse, error) {
 	which := s.watch.pulses.begin()
-	found, err := s.read.QueryContext(ctx, `SELECT id, place, role, capacity, beat FROM worker ORDER BY id`)
+	found, err := s.look(ctx, `SELECT id, place, role, capacity, beat FROM worker ORDER BY id`)
 	if err != nil {
 		return nil, fmt.Errorf("reading heartbeats: %w", err)
 	}
@@ -118,7 +118,7 @@ type lostClaims struct{ orphans, forgotten []int64 }
 
 func (s *Store) lostClaims(ctx context.Context) (lost lostClaims, err error) {
 	which := s.watch.claims.begin()
-	found, err := s.read.QueryContext(ctx, `SELECT token, CASE WHEN `+noWorker+` THEN 1 ELSE 0 END FROM claim`)
+	found, err := s.look(ctx, `SELECT token, CASE WHEN `+noWorker+` THEN 1 ELSE 0 END FROM claim`)
 	if err != nil {
 		return lost, fmt.Errorf("looking for lost claims: %w", err)
 	}

@@ -190,12 +190,30 @@ func wordsFor(tag string) *words {
 
 // fill replaces {name} by value, for pairs of name and value. Values are not looked into again.
 func fill(text string, pairs ...string) string {
-	braced := make([]string, len(pairs))
-	for i, s := range pairs {
-		braced[i] = s
-		if i%2 == 0 {
-			braced[i] = "{" + s + "}"
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "{")
+		name, after, closed := strings.Cut(rest, "}")
+		if !found || !closed {
+			out.WriteString(text)
+			return out.String()
+		}
+		out.WriteString(before)
+		if value, known := paired(pairs, name); known {
+			out.WriteString(value)
+			text = after
+		} else {
+			out.WriteByte('{')
+			text = rest
 		}
 	}
-	return strings.NewReplacer(braced...).Replace(text)
+}
+
+func paired(pairs []string, name string) (value string, known bool) {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i] == name {
+			return pairs[i+1], true
+		}
+	}
+	return "", false
 }

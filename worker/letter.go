@@ -22,8 +22,9 @@ type content struct {
 	template *mailer.Template
 	topic    store.Named
 	from     mailer.Address
-	version  store.Version // of the policy, that it tells of or asks about
-	said     string        // end of a link that a reader follows: in which language its text is, where the campaign says
+	version  store.Version   // of the policy, that it tells of or asks about
+	said     string          // end of a link that a reader follows: in which language its text is, where the campaign says
+	headers  []mailer.Header // that all its messages share
 }
 
 // contents keeps the compiled campaigns of this worker. A campaign's text never
@@ -122,6 +123,7 @@ func (w *Worker) compile(ctx context.Context, id int64) (*content, error) {
 	if c.from, err = sender(parsed.From, w.Sender); err != nil {
 		return nil, errContent{err}
 	}
+	c.headers = w.ownHeaders(c)
 	c.template, err = mailer.Compile(parts(c.words))
 	return c, err
 }
@@ -246,6 +248,11 @@ func (w *Worker) listHeaders(c *content, l letterLinks) []mailer.Header {
 	if l.mailto != "" {
 		unsubscribe += ", <mailto:" + l.mailto + "?subject=unsubscribe>"
 	}
+	return append([]mailer.Header{{Name: "List-Unsubscribe", Value: unsubscribe}, {Name: "List-Help", Value: "<" + l.Preferences + ">"}}, c.headers...)
+}
+
+// ownHeaders are those that all messages of a newsletter share.
+func (w *Worker) ownHeaders(c *content) []mailer.Header {
 	list, name := "offers", "Partner offers"
 	switch {
 	case c.topic.ID != "":
@@ -255,9 +262,7 @@ func (w *Worker) listHeaders(c *content, l letterLinks) []mailer.Header {
 	}
 	return []mailer.Header{
 		{Name: "List-Id", Value: mailer.Phrase(name) + " <" + list + "." + w.Sender.Domain + ">"},
-		{Name: "List-Unsubscribe", Value: unsubscribe},
 		{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"},
-		{Name: "List-Help", Value: "<" + l.Preferences + ">"},
 		{Name: "List-Post", Value: "NO"},
 		{Name: "Feedback-ID", Value: fmt.Sprintf("%d:%s:%s:%s", c.ID, list, c.Class, strings.ReplaceAll(w.Sender.Domain, ":", ""))},
 	}

@@ -82,11 +82,7 @@ func dialRedis(address string) (redis.UniversalClient, error) {
 // be told that time passes, or locks would never expire.
 func embeddedRedis() *transport {
 	server := miniredis.NewMiniRedis()
-	client := redis.NewClient(&redis.Options{
-		Addr:                     "in-process",
-		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+	client := inProcess(server)
 	done := make(chan struct{})
 	go age(server, done)
 	return &transport{client, true, sync.OnceFunc(func() {
@@ -94,6 +90,16 @@ func embeddedRedis() *transport {
 		client.Close()
 		server.Close()
 	})}
+}
+
+func inProcess(server *miniredis.Miniredis) *redis.Client {
+	client := redis.NewClient(&redis.Options{
+		Addr:                     "in-process",
+		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+	client.AddHook(idle{server})
+	return client
 }
 
 func age(server *miniredis.Miniredis, done <-chan struct{}) {
