@@ -180,7 +180,7 @@ func (d *Desk) run() {
 
 // group takes what waits and commits it; more tells that more is waiting.
 func (d *Desk) group() (more bool) {
-	d.gather()
+	runtime.Gosched() // whoever is about to ask comes along
 	d.mu.Lock()
 	n := min(len(d.asks), groupSize)
 	asks, results, filed := d.asks[:n:n], d.results, d.filed
@@ -195,22 +195,6 @@ func (d *Desk) group() (more bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.asks)+len(d.results)+len(d.filed) > 0
-}
-
-// gather lets whoever is about to ask come along: everybody else who can run now
-// goes first, as long as that brings more. A group that is larger costs little
-// more than a small one.
-func (d *Desk) gather() {
-	for n := -1; ; {
-		d.mu.Lock()
-		now := len(d.asks) + len(d.results)
-		d.mu.Unlock()
-		if now == n {
-			return
-		}
-		n = now
-		runtime.Gosched()
-	}
 }
 
 // commit tries the group, and where that fails each claim alone, so that one
