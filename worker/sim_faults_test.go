@@ -30,13 +30,17 @@ func newFaults(r *rand.Rand) faults {
 		}
 		return rates[r.IntN(len(rates))]
 	}
-	return faults{
+	f := faults{
 		crashWorker: some(0.002, 0.01), crashOffice: some(0.002, 0.005), freezeWorker: some(0.005, 0.02), freezeOffice: some(0.002, 0.005),
 		slowDisk: some(0.05, 0.3), badDisk: some(0.002, 0.01), clockJump: some(0.005), relayAway: some(0.003), flush: some(0.005),
 		lost: some(0.2), twice: some(0.3),
 		doubt: r.IntN(3) == 0,
 		tick:  []float64{0.01, 0.1, 0.3}[r.IntN(3)], sticky: []float64{0, 0, 0.7, 0.95}[r.IntN(4)],
 	}
+	if f.doubt {
+		f.crashOffice, f.freezeOffice = 0, 0 // it is who asks
+	}
+	return f
 }
 
 func (w *world) chance(p float64) bool { return p > 0 && !w.calm && w.rand.Float64() < p }

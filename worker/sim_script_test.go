@@ -95,19 +95,48 @@ func (w *world) ended(after int) func() bool {
 }
 
 // resendInDoubt stops a worker that waits for the relay's answer until its message
-// counts as uncertain, and has that sent again by another.
+// counts as uncertain, has that sent again by another, and lets the first go on
+// just when another holds a claim: what it has to tell is not of that.
 func (w *world) resendInDoubt(ctx context.Context, s *store.Store) {
 	if w.calm {
 		return
 	}
-	w.ender.frozen = time.Now().Add(time.Duration(9e9 + w.rand.Int64N(6e9)))
-	w.gate.note("%s is stopped", w.ender.name)
-	if w.gate.pause(w.office, "wait", 6500*time.Millisecond, false) != nil || w.over() {
+	first := w.ender
+	first.frozen, w.doubting = time.Now().Add(time.Minute), true
+	defer func() { first.frozen, w.doubting = time.Now(), false }()
+	w.gate.note("%s is stopped", first.name)
+	if !w.wait(30, func() bool { return len(w.rows(`SELECT '' FROM delivery WHERE state = 'uncertain'`)) > 0 }) {
 		return
 	}
 	for id := range int64(2) {
 		w.resend(ctx, s, id+1)
 	}
+	latest := time.Now().Add(15 * time.Second)
+	again := func() bool {
+		return len(w.rows(`SELECT '' FROM claim JOIN delivery USING (campaign, address) WHERE attempts > 0`)) > 0
+	}
+	another := &visitor{at: w.office, what: "another claim", ready: again, until: func() time.Time { return latest }}
+	if w.gate.wait(another) != nil {
+		return
+	}
+	for _, p := range w.crew {
+		if p != first {
+			p.frozen = time.Now().Add(time.Second)
+		}
+	}
+}
+
+// wait looks once in half a second, so many times at most, until something holds.
+func (w *world) wait(times int, holds func() bool) bool {
+	for range times {
+		if w.gate.pause(w.office, "wait", 500*time.Millisecond, false) != nil || w.over() || w.office.dead {
+			return false
+		}
+		if holds() {
+			return true
+		}
+	}
+	return false
 }
 
 func (w *world) actAt(name string, when func() bool, do func(context.Context, *store.Store)) {

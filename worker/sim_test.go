@@ -159,7 +159,7 @@ func (w *world) run() {
 	var last *visitor
 	for w.gate.steps < mostSteps && len(w.wrong) == 0 {
 		w.gate.settle()
-		if !w.calm && w.gate.steps > troubled {
+		if !w.calm && w.gate.steps > troubled && !w.doubting {
 			w.calmDown()
 		}
 		now := time.Now()

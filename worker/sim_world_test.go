@@ -66,6 +66,7 @@ type world struct {
 	struck   int      // faults so far
 	claimed  int      // the step at which a message was claimed last
 	endedAt  int      // the step at which the end of one was written last
+	doubting bool     // a message becomes uncertain and is sent again: the trouble goes on until then
 	ender    *process // by whom
 	graves   sync.WaitGroup
 	script   *script

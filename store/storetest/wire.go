@@ -96,21 +96,21 @@ func (w *way) wake() {
 
 // take reads what has arrived. Where there is nothing yet it gives the moment at
 // which the next burst comes, if any, and what to wait for besides.
-func (w *way) take(p []byte) (n int, err error, at time.Time, changed <-chan struct{}) {
+func (w *way) take(p []byte) (n int, at time.Time, changed <-chan struct{}, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case len(w.bursts) == 0:
-		return 0, w.shut, at, w.changed
+		return 0, at, w.changed, w.shut
 	case time.Now().Before(w.bursts[0].at):
-		return 0, nil, w.bursts[0].at, w.changed
+		return 0, w.bursts[0].at, w.changed, nil
 	}
 	first := &w.bursts[0]
 	n = copy(p, first.text)
 	if first.text = first.text[n:]; len(first.text) == 0 {
 		w.bursts = w.bursts[1:]
 	}
-	return n, nil, at, w.changed
+	return n, at, w.changed, nil
 }
 
 // End is one end of a wire, a net.Conn.
@@ -173,7 +173,7 @@ func (e *End) Read(p []byte) (int, error) {
 		case past(readBy):
 			return 0, os.ErrDeadlineExceeded
 		}
-		n, err, at, changed := e.in.take(p)
+		n, at, changed, err := e.in.take(p)
 		if n > 0 || err != nil || len(p) == 0 {
 			return n, err
 		}
