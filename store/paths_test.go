@@ -26,6 +26,7 @@ var yesPaths = map[string]string{
 	"returns":           "undo",
 	"parseLine":         "it reads what replay repeats",
 	"replay":            "it repeats noes, erasures and what ended them, as the journal has them; see TestRestoredDatabaseForgetsNoOptOut",
+	"choice":            "it takes the yes of a bundle over for whoever has nothing on record; see TestTransfer",
 	"recordRestriction": "the scope is restricted, which is no choice",
 }
 
