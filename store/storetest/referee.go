@@ -179,11 +179,11 @@ func (r *Referee) rows(query string) [][]string {
 // do any more.
 //
 // A letter that a clock an hour ahead wrote to somebody who was erased meanwhile
-// can be read by nobody any more, and its job is tried for ever.
+// can be read by nobody any more, and its job is tried for days.
 func (r *Referee) Stands() (line string, done bool) {
 	jobs := `state <> 'done'`
 	if r.Jumped && r.Erased {
-		jobs += ` AND kind <> 'write'`
+		jobs += ` AND NOT (kind = 'write' AND failures > 2)`
 	}
 	row := r.rows(`SELECT (SELECT count(*) FROM job WHERE ` + jobs + `), (SELECT count(*) FROM claim), (SELECT count(*) FROM retry),
 		(SELECT count(*) FROM campaign WHERE state IN ('sending', 'paused'))`)[0]
