@@ -57,7 +57,7 @@ func (c *config) checkPartner(p recipientConfig, seen map[string]bool) error {
 	}
 	for _, field := range p.Fields {
 		if !slices.Contains(worker.FeedFields(), field) {
-			return errors.New(meant(fmt.Sprintf("the field %q is not given to partners; fields are %s", field, strings.Join(worker.FeedFields(), ", ")), field, worker.FeedFields()))
+			return errors.New(meant("the field %q is not given to partners; fields are "+strings.Join(worker.FeedFields(), ", "), field, worker.FeedFields()))
 		}
 	}
 	if p.Mail != "" {
@@ -133,6 +133,5 @@ func (c *config) partner(id string) (worker.Partner, error) {
 		}
 		ids = append(ids, one.ID)
 	}
-	text := fmt.Sprintf("there is no partner %q who is given data", id)
-	return worker.Partner{}, problem{exitUsage, errors.New(meant(text, id, ids)), "heed sharing status lists them; [[partner]] in heed.toml names one with id, fields and url or mail"}
+	return worker.Partner{}, problem{exitUsage, errors.New(meant("there is no partner %q who is given data", id, ids)), "heed sharing status lists them; [[partner]] in heed.toml names one with id, fields and url or mail"}
 }
