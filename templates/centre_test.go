@@ -74,7 +74,7 @@ func centrePages(lang, sender, topic string) map[string]func(io.Writer) error {
 		"status-done":      status(func(d *StatusData) { d.Certain, d.Withdraw, d.Done = true, "", pageAt().AddDate(0, 0, 2) }),
 		"status-refused":   status(func(d *StatusData) { d.Withdraw, d.Done, d.Refused = "", pageAt().AddDate(0, 0, 2), true }),
 		"status-withdrawn": status(func(d *StatusData) { d.Withdraw, d.Done, d.Withdrawn = "", pageAt().AddDate(0, 0, 2), true }),
-		"withdrawn":        func(w io.Writer) error { return WithdrawnPage(w, lang, sender, "H-12") },
+		"withdrawn":        func(w io.Writer) error { return WithdrawnPage(w, lang, sender, "H-12", "/link") },
 		"history": func(w io.Writer) error {
 			return HistoryPage(w, lang, sender, Mask("ann@example.com"), "/p/abc234", ReportSection{ID: "choices", Entries: [][]ReportField{
 				{{Label: "received", Time: pageAt()}, {Label: "scope", Value: topic}, {Label: "choice", Coded: "in"}, {Label: "via", Coded: "page"}},

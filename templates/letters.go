@@ -107,6 +107,20 @@ func Beside(text string, due time.Time, also OptOutData) string {
 	if besides := w.besides(also); besides != "" {
 		more = besides + "\n\n" + more
 	}
+	return beforeReference(text, more)
+}
+
+// WithStatus puts into a letter about a case, before its reference, the link to the page that tells where it stands.
+// Nothing is put in where there is no link.
+func WithStatus(text, language, link string) string {
+	if link == "" {
+		return text
+	}
+	return beforeReference(text, wordsFor(language).Letters.Status+"\n\n"+clean(link))
+}
+
+// beforeReference finds the last two paragraphs of a letter about a case, the reference and the sender.
+func beforeReference(text, more string) string {
 	blocks := strings.Split(text, "\n\n")
 	at := max(len(blocks)-2, 0)
 	return strings.Join(append(blocks[:at:at], append([]string{more}, blocks[at:]...)...), "\n\n")

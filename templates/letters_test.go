@@ -36,6 +36,7 @@ func letters(lang string) string {
 	}
 	subject, text := ErasureConfirm(ErasureConfirmData{Language: lang, Sender: d.Sender, Link: "https://news.harbour.example/c/abc234", Reference: "H-12"})
 	add(subject, Beside(text, pageAt().AddDate(0, 1, 0), OptOutData{Language: lang, Stopped: Stops{All: true}, At: pageAt(), Undo: d.Undo, Until: d.Until}))
+	add("", WithStatus(text, lang, "https://news.harbour.example/q/abc234"))
 	add(ChoicesLink(ChoicesLinkData{Language: lang, Sender: d.Sender, Link: "https://news.harbour.example/p/abc234", Until: d.Until}))
 	return b.String()
 }

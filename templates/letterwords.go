@@ -45,6 +45,7 @@ type letterWords struct {
 	ReceiptHold          string `yaml:"receipt_hold"`
 	ReceiptWrong         string `yaml:"receipt_wrong"`
 	Due                  string `yaml:"due"`
+	Status               string `yaml:"status"`
 	ForgedSubject        string `yaml:"forged_subject"`
 	Forged               string `yaml:"forged"`
 	ForgedFound          string `yaml:"forged_found"`

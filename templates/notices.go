@@ -29,7 +29,7 @@ type NoticeData struct {
 	Contact   string // the unsubscribe address, for NoticeBadLink, NoticeTryAgain and NoticeHome; may be empty
 	Days      int    // how long the link was good, for NoticeExpired
 	Reference string // of the case, for NoticeUsed; may be empty
-	Ask       string // path of the page that mails a new link, for NoticeBadLink and NoticeHome; may be empty
+	Ask       string // path of the page that mails a new link, for all but NoticeTryAgain; may be empty
 }
 
 // NoticePage writes what happened and what to do next. It fails for a kind that there is not.
@@ -42,8 +42,8 @@ func NoticePage(w io.Writer, d NoticeData) error {
 	v := newPage(words, d.Sender, said.title)
 	v.What, v.After = said.text, said.more
 	v.Reference = reference(words, d.Reference)
-	if d.Ask != "" && (d.Kind == NoticeBadLink || d.Kind == NoticeHome) {
-		v.Way = &way{d.Ask, words.Centre.AskTitle}
+	if d.Kind != NoticeTryAgain {
+		v.Way = words.ask(d.Ask)
 	}
 	v.Contact = contactIn(said.write, clean(d.Contact))
 	return v.write(w, "notice.html")
@@ -65,7 +65,7 @@ func (d NoticeData) said(p pageWords) (said, bool) {
 	case NoticeHome:
 		return said{title: p.HomeTitle, text: p.HomeText, write: p.HomeWrite}, true
 	case NoticeReadOnly:
-		return said{title: p.ReadOnlyTitle, text: p.ReadOnlyText}, true
+		return said{title: p.ReadOnlyTitle, text: p.ReadOnlyText, more: p.ReadOnlyNext}, true
 	}
 	return said{}, false
 }

@@ -155,6 +155,7 @@ type page struct {
 	Contact                    *contact
 	Lines                      []string
 	Way                        *way
+	Ask                        *way // to the page that mails a new link
 	Forms                      []form
 	Report                     *reportView
 	Centre                     *centreView
@@ -209,6 +210,14 @@ func (v *page) Dir() string { return direction(v.Words.Language) }
 
 // way is a link onward.
 type way struct{ Path, Label string }
+
+// ask leads to the page that mails a new link, where its path is known.
+func (w *words) ask(path string) *way {
+	if path == "" {
+		return nil
+	}
+	return &way{path, w.Centre.AskTitle}
+}
 
 // form is one button with one hidden field, so that it works without JavaScript.
 type form struct {

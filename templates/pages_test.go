@@ -70,7 +70,7 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"agreed-nothing":  func(w io.Writer) error { return AgreedPage(w, signedUp(lang, sender, topic), true) },
 		"version": func(w io.Writer) error {
 			return VersionPage(w, VersionData{Language: lang, Sender: sender, Version: "2026-06", Text: "# 1\n\n*2*\n\n- 3\n- 4", Hash: "1234",
-				State: "announced", Effective: pageAt().AddDate(0, 0, 30), Agreed: pageAt(), Others: []VersionLink{{"/v/2026-01", "2026-01"}}})
+				Purposes: []string{"news", "research"}, State: "announced", Effective: pageAt().AddDate(0, 0, 30), Agreed: pageAt(), Others: []VersionLink{{"/v/2026-01", "2026-01"}}})
 		},
 		"version-never": func(w io.Writer) error {
 			return VersionPage(w, VersionData{Language: lang, Sender: sender, Personal: true, Others: []VersionLink{{"/v/2026-01", "2026-01"}}})
@@ -79,15 +79,15 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 			return UndoPage(w, UndoData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/b/abc234",
 				Stopped: Stops{Topics: []string{topic, "Events"}}, At: pageAt(), Until: pageAt().AddDate(0, 0, 7)})
 		},
-		"undone":       func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneNow, pageAt()) },
-		"undo-late":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneLate, pageAt()) },
-		"undo-used":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneUsed, pageAt()) },
+		"undone":       func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneNow, pageAt(), "/link") },
+		"undo-late":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneLate, pageAt(), "/link") },
+		"undo-used":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneUsed, pageAt(), "/link") },
 		"link-problem": notice(NoticeData{Kind: NoticeBadLink, Language: lang, Sender: sender, Contact: contact, Ask: "/link"}),
 		"try-again":    notice(NoticeData{Kind: NoticeTryAgain, Language: lang, Sender: sender, Contact: contact}),
-		"expired":      notice(NoticeData{Kind: NoticeExpired, Language: lang, Sender: sender, Days: 30}),
-		"used":         notice(NoticeData{Kind: NoticeUsed, Language: lang, Sender: sender, Reference: "C-12"}),
+		"expired":      notice(NoticeData{Kind: NoticeExpired, Language: lang, Sender: sender, Days: 30, Ask: "/link"}),
+		"used":         notice(NoticeData{Kind: NoticeUsed, Language: lang, Sender: sender, Reference: "C-12", Ask: "/link"}),
 		"home":         notice(NoticeData{Kind: NoticeHome, Language: lang, Sender: sender, Contact: contact, Ask: "/link"}),
-		"read-only":    notice(NoticeData{Kind: NoticeReadOnly, Language: lang, Sender: sender}),
+		"read-only":    notice(NoticeData{Kind: NoticeReadOnly, Language: lang, Sender: sender, Ask: "/link"}),
 	}
 }
 
@@ -98,7 +98,7 @@ func signUpData(lang, sender, topic string) SignUpData {
 
 func signedUp(lang, sender, topic string) SignedUpData {
 	return SignedUpData{Language: lang, Sender: sender, Contact: "privacy@harbour.example", Link: "https://news.harbour.example/s/abc234", MaskedAddress: Mask("ann@example.com"),
-		Action: "/s/abc234", Chosen: Stops{Topics: []string{topic, "Events"}, Offers: true, Sharing: true}, Policy: "2026-01", Texts: "/v", Way: "/p/abc234"}
+		Action: "/s/abc234", Chosen: Stops{Topics: []string{topic, "Events"}, Offers: true, Sharing: true}, Policy: "2026-01", Purposes: []string{"news", "research"}, Texts: "/v", Way: "/p/abc234"}
 }
 
 func notice(d NoticeData) func(io.Writer) error {

@@ -177,10 +177,11 @@ func (d StatusData) steps(w *words) []step {
 }
 
 // WithdrawnPage answers the button that withdraws a request.
-func WithdrawnPage(out io.Writer, language, sender, number string) error {
+func WithdrawnPage(out io.Writer, language, sender, number, ask string) error {
 	w := wordsFor(language)
 	v := newPage(w, sender, w.Centre.WithdrawnTitle)
 	v.What, v.Reference = w.Centre.WithdrawnText, reference(w, number)
+	v.Way = w.ask(ask)
 	return v.write(out, "notice.html")
 }
 

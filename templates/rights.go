@@ -16,6 +16,7 @@ type RightData struct {
 	Link          string // absolute URL in a letter
 	Action        string // path that a form posts to
 	Way           string // path of the next page
+	Ask           string // path of the page that mails a new link; may be empty
 	Reference     string // of the case; may be empty
 	MaskedAddress string // see Mask; may be empty
 	Old, New      string // addresses of a change, masked on pages
@@ -79,7 +80,8 @@ func CopyPage(out io.Writer, d RightData) error {
 // CopyClosedPage says that a link to a copy is closed or has run out, with status 410, or 200 where it was closed just now.
 func CopyClosedPage(out io.Writer, d RightData) error {
 	r := wordsFor(d.Language).Rights
-	v, _ := d.page(r.ClosedTitle, r.ClosedText, r.ClosedAgain)
+	v, w := d.page(r.ClosedTitle, r.ClosedText, r.ClosedAgain)
+	v.Ask = w.ask(d.Ask)
 	return v.write(out, "told.html")
 }
 
@@ -87,6 +89,7 @@ func CopyClosedPage(out io.Writer, d RightData) error {
 func LatePage(out io.Writer, d RightData) error {
 	w := wordsFor(d.Language)
 	v, _ := d.page(w.Pages.ExpiredTitle, w.Rights.LateText.of(d.Days), w.Rights.LateAgain)
+	v.Ask = w.ask(d.Ask)
 	return v.write(out, "told.html")
 }
 

@@ -12,7 +12,7 @@ import (
 // right is one person's request, in one language.
 func right(lang, sender string) RightData {
 	return RightData{Language: lang, Sender: sender, Contact: "privacy@harbour.example", Link: "https://news.harbour.example/r/abc234", Action: "/r/abc234",
-		Way: "/r/abc234", Reference: "H-12", MaskedAddress: Mask("ann@example.com"), Old: Mask("ann@example.com"), New: Mask("ann@example.org"),
+		Way: "/r/abc234", Ask: "/link", Reference: "H-12", MaskedAddress: Mask("ann@example.com"), Old: Mask("ann@example.com"), New: Mask("ann@example.org"),
 		Other: Mask("ann@example.org"), Reason: "The address is right after all.", At: pageAt(), Until: pageAt().AddDate(0, 0, 30), Days: 30,
 		Changes: []Correction{{"last_name", "O’Neill"}, {"plan", "pro"}, {"company", ""}}}
 }

@@ -181,14 +181,15 @@ func SignUpEmbed(out io.Writer, d SignUpData) error {
 type SignedUpData struct {
 	Language      string
 	Sender        string
-	Contact       string // an address that people write to
-	Link          string // absolute URL in a letter
-	MaskedAddress string // see Mask
-	Action        string // path that a form posts to
-	Chosen        Stops  // what was chosen
-	Policy        string // version in force; may be empty
-	Texts         string // path of its text
-	Way           string // path of the next page
+	Contact       string   // an address that people write to
+	Link          string   // absolute URL in a letter
+	MaskedAddress string   // see Mask
+	Action        string   // path that a form posts to
+	Chosen        Stops    // what was chosen
+	Policy        string   // version in force; may be empty
+	Purposes      []string // what it lets data be used for, where it is asked about
+	Texts         string   // path of its text
+	Way           string   // path of the next page
 }
 
 func (d SignedUpData) fill(text string) string {

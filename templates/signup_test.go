@@ -114,6 +114,9 @@ func TestTheWordingIsWhatTheFormSays(t *testing.T) {
 			}
 		}
 		said = saidOn(t, written(t, pages(lang, "Harbour Notes", "Product news", "")["agree"]))
+		if !strings.Contains(AgreeWording(d), "\nresearch\n") {
+			t.Errorf("%s: the wording names no purpose: %q", lang, AgreeWording(d))
+		}
 		for _, line := range strings.Split(AgreeWording(d), "\n") {
 			if !strings.Contains(said, line) {
 				t.Errorf("%s: %q is no part of the page that asks: %s", lang, line, said)

@@ -40,8 +40,9 @@ const (
 	UndoneUsed
 )
 
-// UndonePage says so. at is when it was taken back, or until when the link was good.
-func UndonePage(w io.Writer, language, sender string, kind UndoneKind, at time.Time) error {
+// UndonePage says so. at is when it was taken back, or until when the link was good; ask is the path of the page that
+// mails a new link, where all can be chosen.
+func UndonePage(w io.Writer, language, sender string, kind UndoneKind, at time.Time, ask string) error {
 	words := wordsFor(language)
 	l := words.Letters
 	title, what, after := l.UndoUsedTitle, l.UndoUsedText, ""
@@ -53,5 +54,8 @@ func UndonePage(w io.Writer, language, sender string, kind UndoneKind, at time.T
 	}
 	v := newPage(words, sender, title)
 	v.What, v.After = what, after
+	if kind != UndoneNow {
+		v.Way = words.ask(ask)
+	}
 	return v.write(w, "notice.html")
 }

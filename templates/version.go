@@ -17,10 +17,11 @@ import (
 type VersionData struct {
 	Language  string // BCP 47 of the page; the text itself is in whatever language it was written in
 	Sender    string
-	Version   string // empty: none is in force, or none was agreed to
-	Text      string // Markdown
-	Hash      string // SHA-256 in hex
-	State     string // announced, in_force, replaced or withdrawn
+	Version   string   // empty: none is in force, or none was agreed to
+	Text      string   // Markdown
+	Hash      string   // SHA-256 in hex
+	Purposes  []string // what it lets data be used for, by their short names
+	State     string   // announced, in_force, replaced or withdrawn
 	Effective time.Time
 	Ended     time.Time
 	Agreed    time.Time // when whoever opened the page agreed to it; zero: this page is about nobody
@@ -33,9 +34,10 @@ type VersionLink struct{ Path, Version string }
 
 // versionView is the page's part.
 type versionView struct {
-	Text   template.HTML
-	Mark   string
-	Others []way
+	Text     template.HTML
+	Purposes []string
+	Mark     string
+	Others   []way
 }
 
 // VersionPage writes that page.
@@ -45,14 +47,14 @@ func VersionPage(out io.Writer, d VersionData) error {
 		return fillClean(s, "name", d.Version, "sender", d.Sender, "date", w.date(d.Effective))
 	}
 	v := newPage(w, d.Sender, fillIn(w.Signup.VersionTitle))
-	v.Version, v.Style = &versionView{Mark: clean(d.Hash)}, template.CSS(formStyle())
+	v.Version, v.Style = &versionView{Mark: clean(d.Hash), Purposes: each(d.Purposes, clean)}, template.CSS(formStyle())
 	var err error
 	if v.Version.Text, err = policyHTML(d.Text); err != nil {
 		return err
 	}
 	switch {
 	case d.Version == "":
-		v.Title, v.Lines = w.Signup.VersionOthers, []string{w.Signup.VersionNever}
+		v.Title, v.Lines = w.Signup.VersionNone, []string{w.Signup.VersionNever}
 	case d.State == "announced":
 		v.Lines = append(v.Lines, fillIn(w.Signup.VersionAnnounced))
 	case d.State == "in_force":
@@ -125,6 +127,7 @@ func AgreePage(out io.Writer, d SignedUpData) error {
 	w := wordsFor(d.Language)
 	v := newPage(w, d.Sender, w.Signup.AgreeTitle)
 	v.MaskedAddress, v.What, v.After = clean(d.MaskedAddress), d.fill(w.Signup.AgreeText), w.Signup.AgreeKeeps
+	v.Version = &versionView{Purposes: each(d.Purposes, clean)}
 	v.Way = d.texts(w)
 	v.Button = &form{Action: d.Action, Name: "confirm", Value: "agree", Label: w.Signup.AgreeButton}
 	return v.write(out, "agree.html")
@@ -133,7 +136,11 @@ func AgreePage(out io.Writer, d SignedUpData) error {
 // AgreeWording is what stands on that page, word by word.
 func AgreeWording(d SignedUpData) string {
 	w := wordsFor(d.Language)
-	return strings.Join([]string{w.Signup.AgreeTitle, d.fill(w.Signup.AgreeText), w.Signup.AgreeKeeps, d.fill(w.Signup.PolicyLink), w.Signup.AgreeButton}, "\n")
+	said := []string{w.Signup.AgreeTitle, d.fill(w.Signup.AgreeText)}
+	if len(d.Purposes) > 0 {
+		said = append(append(said, w.Signup.VersionPurposes), each(d.Purposes, clean)...)
+	}
+	return strings.Join(append(said, w.Signup.AgreeKeeps, d.fill(w.Signup.PolicyLink), w.Signup.AgreeButton), "\n")
 }
 
 // AgreedPage answers the click; nothing tells that there was nothing to agree to.

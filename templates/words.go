@@ -93,6 +93,7 @@ type pageWords struct {
 	HomeWrite        string  `yaml:"home_write"`
 	ReadOnlyTitle    string  `yaml:"read_only_title"`
 	ReadOnlyText     string  `yaml:"read_only_text"`
+	ReadOnlyNext     string  `yaml:"read_only_next"`
 	Languages        string  `yaml:"languages"`
 	Failed           string  `yaml:"failed"`
 }

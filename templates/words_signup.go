@@ -48,6 +48,8 @@ type signupWords struct {
 	VersionNever      string `yaml:"version_never"`
 	VersionOthers     string `yaml:"version_others"`
 	VersionMark       string `yaml:"version_mark"`
+	VersionPurposes   string `yaml:"version_purposes"`
+	VersionNone       string `yaml:"version_none"`
 	Banner            string `yaml:"banner"`
 	BannerLink        string `yaml:"banner_link"`
 	AgreeTitle        string `yaml:"agree_title"`

@@ -36,9 +36,12 @@ func (s *Server) notice(w http.ResponseWriter, r *http.Request, code int, d temp
 	if d.Language == "" {
 		d.Language = s.language(r, "")
 	}
-	d.Sender, d.Contact, d.Ask = s.o.SenderName, s.o.UnsubscribeAddress, s.prefix+"/link"+onward(r)
+	d.Sender, d.Contact, d.Ask = s.o.SenderName, s.o.UnsubscribeAddress, s.askPath(r)
 	s.page(w, code, d.Language, func(w io.Writer) error { return templates.NoticePage(w, d) })
 }
+
+// askPath is the page that mails a new link.
+func (s *Server) askPath(r *http.Request) string { return s.prefix + "/link" + onward(r) }
 
 // noSuchLink tells what to do about a link that is cut, changed or not ours.
 func (s *Server) noSuchLink(w http.ResponseWriter, r *http.Request) {

@@ -131,7 +131,7 @@ func (s *Server) showCase(w http.ResponseWriter, r *http.Request, link consent.L
 		s.askCase(w, r, c, code, lang)
 	case c.State == consent.CaseWaiting && c.Kind == consent.CaseAccess:
 		s.page(w, http.StatusGone, lang, func(w io.Writer) error {
-			return templates.LatePage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Days: daysToConfirm, Reference: reference(c)})
+			return templates.LatePage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Days: daysToConfirm, Reference: reference(c), Ask: s.askPath(r)})
 		})
 	case c.State == consent.CaseWaiting:
 		s.notice(w, r, http.StatusGone, templates.NoticeData{Kind: templates.NoticeExpired, Language: lang, Days: daysToConfirm})

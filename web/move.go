@@ -72,7 +72,7 @@ func (s *Server) showMove(w http.ResponseWriter, r *http.Request, code int, link
 	if c.State == "done" {
 		lang = s.languageOf(r, c.New)
 	}
-	d := templates.RightData{Language: lang, Sender: s.o.SenderName, Action: s.action("m", r), At: mine, Days: daysToConfirm,
+	d := templates.RightData{Language: lang, Sender: s.o.SenderName, Action: s.action("m", r), At: mine, Ask: s.askPath(r), Days: daysToConfirm,
 		Old: masked(c.OldEmail), New: masked(c.NewEmail), Other: masked(other)}
 	show := templates.MovePage
 	switch {

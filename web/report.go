@@ -119,7 +119,7 @@ func (s *Server) closeCopy(w http.ResponseWriter, r *http.Request, link store.Re
 func (s *Server) copyClosed(w http.ResponseWriter, r *http.Request, code int, link store.ReportLink) {
 	lang := s.languageOf(r, link.Reader)
 	s.page(w, code, lang, func(w io.Writer) error {
-		return templates.CopyClosedPage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Reference: caseReference(link.Case)})
+		return templates.CopyClosedPage(w, templates.RightData{Language: lang, Sender: s.o.SenderName, Reference: caseReference(link.Case), Ask: s.askPath(r)})
 	})
 }
 

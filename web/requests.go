@@ -44,7 +44,7 @@ const evenly = 250 * time.Millisecond
 
 // askForLink shows the page that mails a link.
 func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, code int, d templates.AskLinkData) {
-	d.Language, d.Sender, d.Action = s.language(r, ""), s.o.SenderName, s.prefix+"/link"+onward(r)
+	d.Language, d.Sender, d.Action = s.language(r, ""), s.o.SenderName, s.askPath(r)
 	s.page(w, code, d.Language, func(w io.Writer) error { return templates.AskLinkPage(w, d) })
 }
 
@@ -239,7 +239,9 @@ func (s *Server) withdraw(w http.ResponseWriter, r *http.Request, link consent.L
 	default:
 		s.o.Log.Info("request_withdrawn", "case", c.ID)
 		lang := s.language(r, c.Language)
-		s.page(w, http.StatusOK, lang, func(w io.Writer) error { return templates.WithdrawnPage(w, lang, s.o.SenderName, reference(c)) })
+		s.page(w, http.StatusOK, lang, func(w io.Writer) error {
+			return templates.WithdrawnPage(w, lang, s.o.SenderName, reference(c), s.askPath(r))
+		})
 	}
 }
 

@@ -222,11 +222,12 @@ func TestPolicyPages(t *testing.T) {
 	b.ask("GET", "/v/nosuch", "", "").wants(t, 404)
 	b.ask("POST", "/v", "", "").wants(t, 405)
 	p := store.Publication{PolicyVersion: consent.NewPolicyVersion("2026-02", []byte("# New\n\nMore words.")), Material: true}
+	p.Purposes = []string{"news", "research"}
 	if _, err := b.s.PublishPolicy(ctx, p); err != nil {
 		t.Fatal(err)
 	}
 	b2 := newBenchOn(t, b.s, withSignUp)
-	b2.ask("GET", "/v/2026-02", "", "").wants(t, 200, "It comes into force on", "<h2>New</h2>")
+	b2.ask("GET", "/v/2026-02", "", "").wants(t, 200, "It comes into force on", "<h2>New</h2>", "What your data may be used for", "<bdi>research</bdi>")
 	for _, path := range []string{"/", "/s", "/v", "/p/" + b.optOutLink("ann@example.com")} {
 		b2.ask("GET", path, "", "").wants(t, 200, "changes its privacy policy on", `href="/news/v/2026-02"`)
 	}
@@ -246,7 +247,7 @@ func TestAgree(t *testing.T) {
 	}
 	path := "/a/" + b.s.AgreeToken(b.key("ann@example.com"), v)
 	before := b.rows()
-	b.ask("GET", path+"?confirm=agree", "", "").wants(t, 200, "Do you agree?", "version 2026-02", "a••@example.com", `href="/news/v/2026-02"`)
+	b.ask("GET", path+"?confirm=agree", "", "").wants(t, 200, "Do you agree?", "version 2026-02", "a••@example.com", "<bdi>research</bdi>", `href="/news/v/2026-02"`)
 	b.ask("POST", path, urlencoded, "confirm=signup").wants(t, 400, "Do you agree?")
 	if b.rows() != before {
 		t.Fatal("the ledger changed before the button was pressed")

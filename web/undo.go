@@ -103,7 +103,7 @@ func (s *Server) undone(w http.ResponseWriter, r *http.Request, link consent.Lin
 		at = u.Until
 	}
 	s.page(w, code, lang, func(w io.Writer) error {
-		return templates.UndonePage(w, lang, s.o.SenderName, kind, at)
+		return templates.UndonePage(w, lang, s.o.SenderName, kind, at, s.askPath(r))
 	})
 }
 

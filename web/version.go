@@ -42,7 +42,7 @@ func (s *Server) version(w http.ResponseWriter, r *http.Request) {
 	}
 	if shown != nil {
 		d.Version, d.Text, d.Hash, d.State = shown.ID, shown.Text, hex.EncodeToString(shown.Hash), shown.State
-		d.Effective, d.Ended = shown.Effective, shown.Ended
+		d.Purposes, d.Effective, d.Ended = shown.Purposes, shown.Effective, shown.Ended
 	}
 	for _, one := range all {
 		if one.ID != d.Version && one.State != "withdrawn" {
@@ -107,7 +107,7 @@ func (s *Server) agree(w http.ResponseWriter, r *http.Request) {
 		s.unavailable(w, r, "agree", err)
 		return
 	}
-	d := templates.SignedUpData{Language: who.lang, Sender: s.o.SenderName, MaskedAddress: who.masked, Action: s.action("a", r), Policy: v.ID, Texts: s.versionPath(v.ID),
+	d := templates.SignedUpData{Language: who.lang, Sender: s.o.SenderName, MaskedAddress: who.masked, Action: s.action("a", r), Policy: v.ID, Purposes: v.Purposes, Texts: s.versionPath(v.ID),
 		Way: s.prefix + "/p/" + s.o.Store.Keys().Links.Seal(consent.Link{Purpose: consent.PurposeChoices, Address: link.Address})}
 	code := http.StatusOK
 	if r.Method == http.MethodPost {

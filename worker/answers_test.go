@@ -134,9 +134,9 @@ func TestEachLetterSaysWhatItMust(t *testing.T) {
 	}{
 		{consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.TopicScope(1), From: "p0@example.org", Authenticated: true},
 			[]string{"you asked us to stop this", "- emails about “Product news”", "It took effect on", "A message that left us before then", "you can take it back"}},
-		{consent.Request{Kind: consent.KindComplaint, From: "p1@example.org"}, []string{"You have a complaint.", "answers by", "H-1", "no newsletters"}},
+		{consent.Request{Kind: consent.KindComplaint, From: "p1@example.org"}, []string{"You have a complaint.", "answers by", "H-1", "no newsletters", "See where your request stands:\n\nhttps://news.example.com/q/"}},
 		{consent.Request{Kind: consent.KindErasure, From: "p2@example.org", Also: []consent.Kind{consent.KindUnsubscribe}, Scope: consent.ScopeMarketing},
-			[]string{"https://news.example.com/c/", "answered by", "we also stopped this", "https://news.example.com/b/", "H-2"}},
+			[]string{"https://news.example.com/c/", "answered by", "we also stopped this", "https://news.example.com/b/", "H-2", "https://news.example.com/q/"}},
 		{consent.Request{Kind: consent.KindUnsubscribe, From: "stranger@example.org", Authenticated: true},
 			[]string{"We found nothing under it", "forward one of these messages"}},
 		{consent.Request{Kind: consent.KindUnsubscribe, Scope: consent.ScopeSharing, From: "p3@example.org", Authenticated: true, Language: "fr"},
@@ -158,6 +158,9 @@ func TestEachLetterSaysWhatItMust(t *testing.T) {
 			if !strings.Contains(text, want) {
 				t.Errorf("the letter to %s lacks %q:\n%s", r.To, want, text)
 			}
+		}
+		if request := tt.r.Kind != consent.KindUnsubscribe; request != strings.Contains(text, "/q/") {
+			t.Errorf("the letter to %s is about a request: %v, and says\n%s", r.To, request, text)
 		}
 	}
 	report, err := b.store.Verify(context.Background())

@@ -53,6 +53,27 @@ func (w *Worker) remind(ctx context.Context, c store.Correspondence, p store.Per
 	return l, about.State == consent.CaseWaiting, nil
 }
 
+// tellsStatus are the letters about a request that carry the link to the page that
+// tells where it stands.
+var tellsStatus = map[string]bool{store.WriteConfirm: true, store.WriteRemind: true, store.WriteReceipt: true, store.WriteStaff: true,
+	store.WriteExtended: true, store.WriteOutcome: true, store.WriteRefused: true, store.WriteReport: true, store.WriteCorrected: true, store.WriteRestricted: true}
+
+// withStatus puts that link into a letter. Whoever holds it may look at the request
+// and withdraw it, so that only the mailbox on file of whoever the case belongs to
+// gets it: no stranger, nobody else who has part in it, and no address that a mail
+// merely claimed to be from.
+func (w *Worker) withStatus(ctx context.Context, c store.Correspondence, p store.Person, text string) (string, error) {
+	about, err := w.Store.Case(ctx, c.Case)
+	if err != nil || p.ID == 0 || about.Key == "" || about.Key != c.Key || p.Key.String() != about.Key {
+		return text, err
+	}
+	token, err := w.Store.StatusLink(about)
+	if err != nil {
+		return text, err
+	}
+	return templates.WithStatus(text, language(about, p), w.PublicURL+"/q/"+token), nil
+}
+
 // kept is a letter as it is remembered: with its words, without the personal
 // links in it, which are keys that nobody but the recipient may hold.
 func (w *Worker) kept(c store.Correspondence, l letter) store.Correspondence {

@@ -48,6 +48,57 @@ func TestRestrictedGetLettersAboutTheirRequestOnly(t *testing.T) {
 	})
 }
 
+// TestWhereARequestStandsIsToldToItsOwnerAlone: what staff write to somebody on file
+// leads to their request; to whoever is not on file, or writes for a child, it does
+// not, or only to their own.
+func TestWhereARequestStandsIsToldToItsOwnerAlone(t *testing.T) {
+	b, ctx := newBench(t, mailertest.Options{}), context.Background()
+	b.campaign(2)
+	stop := b.start(nil)
+	defer stop()
+	ask := func(kind consent.CaseKind, from string) int64 {
+		id, err := b.store.OpenCase(ctx, store.Report{Kind: kind, Email: from, Mailbox: "desk", By: "kim"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	leads := func(text string) (to int64) {
+		_, token, _ := strings.Cut(text, "/q/")
+		if link, _, found := b.store.Keys().Links.FindToken(token); found {
+			c, err := b.store.CaseOf(ctx, link)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c.ID
+		}
+		return 0
+	}
+	mine, guardians := ask(consent.CaseComplaint, "p0@example.org"), ask(consent.CaseGuardian, "p0@example.org")
+	for i, tt := range []struct {
+		write func() error
+		to    string
+		leads int64
+	}{
+		{func() error { _, err := b.store.Answer(ctx, mine, "we look at it", "kim"); return err }, "p0@example.org", mine},
+		{func() error {
+			b.mailed(consent.Request{Kind: consent.KindErasure, From: "stranger@example.net", Authenticated: true})
+			return nil
+		}, "stranger@example.net", 0},
+		{func() error {
+			return b.store.GuardianShow(ctx, store.GuardianAct{Case: guardians, Child: "p1@example.org", Evidence: "passport", By: "kim"})
+		}, "p0@example.org", guardians},
+	} {
+		if err := tt.write(); err != nil {
+			t.Fatal(err)
+		}
+		r := b.letters(i + 1)[i]
+		if _, text := body(t, r); r.To != tt.to || leads(text) != tt.leads {
+			t.Errorf("the letter to %s leads to request %d, want %d:\n%s", r.To, leads(text), tt.leads, text)
+		}
+	}
+}
+
 // TestBothMailboxesGetTheirOwnLink: each its own half, neither the other's
 // address.
 func TestBothMailboxesGetTheirOwnLink(t *testing.T) {

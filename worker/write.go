@@ -110,6 +110,9 @@ func (w *Worker) letter(ctx context.Context, c store.Correspondence) (l letter, 
 	default:
 		err = fmt.Errorf("no letter is called %q; a newer heed made it", c.Kind)
 	}
+	if wanted && err == nil && tellsStatus[c.Kind] {
+		l.text, err = w.withStatus(ctx, c, p, l.text)
+	}
 	return l, wanted, err
 }
 
