@@ -47,15 +47,15 @@ func (s *Store) Capacity(ctx context.Context, role string) (n int, err error) {
 	return n, err
 }
 
-// Workers counts the living of a role.
-func (s *Store) Workers(ctx context.Context, role string) (n int, err error) {
+// Living lists the living of a role, in the same order to whoever asks.
+func (s *Store) Living(ctx context.Context, role string) (workers []string, err error) {
 	all, err := s.pulses(ctx)
 	for _, one := range all {
 		if one.role == role && one.silent < Silence {
-			n++
+			workers = append(workers, one.worker)
 		}
 	}
-	return n, err
+	return workers, err
 }
 
 // Swept says what a sweep found.

@@ -14,7 +14,13 @@ type PaceNote struct {
 	Rate    float64 // messages a second, as it is now; 0: none
 	Ceiling float64 // as it is configured; 0: none
 	Cut     float64 // the share of its full rate that it is cut to by deferrals; 1: all of it
+	Open    int     // conversations with a relay; where there are Most at once over all workers
+	Most    int     // 0: no limit
 }
+
+// openOf begins the name of a row that tells of conversations: they add up over the
+// workers.
+const openOf = "open:"
 
 // NotePace keeps what a worker says, in place of what it said before.
 func (s *Store) NotePace(ctx context.Context, worker string, notes []PaceNote) error {
@@ -23,13 +29,22 @@ func (s *Store) NotePace(ctx context.Context, worker string, notes []PaceNote) e
 			return err
 		}
 		for _, n := range notes {
-			if _, err := t.exec(ctx, `INSERT INTO pace_note (worker, name, state, rate, ceiling, cut, at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-				worker, n.Name, n.State, n.Rate, n.Ceiling, n.Cut, t.now.UnixMicro()); err != nil {
+			err := t.notePace(ctx, worker, n)
+			if err == nil && n.Most > 0 {
+				err = t.notePace(ctx, worker, PaceNote{Name: openOf + n.Name, Rate: float64(n.Open), Ceiling: float64(n.Most), Cut: 1})
+			}
+			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func (t *tx) notePace(ctx context.Context, worker string, n PaceNote) error {
+	_, err := t.exec(ctx, `INSERT INTO pace_note (worker, name, state, rate, ceiling, cut, at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		worker, n.Name, n.State, n.Rate, n.Ceiling, n.Cut, t.now.UnixMicro())
+	return err
 }
 
 // PaceView is a limit or a relay as all living workers see it together.
@@ -47,7 +62,7 @@ const alive = time.Minute
 // Pace lists limits and relays, the worst state where workers differ, and what
 // waits for each.
 func (s *Store) Pace(ctx context.Context) ([]PaceView, error) {
-	found, err := s.read.QueryContext(ctx, `SELECT n.name, max(n.state), min(n.rate), max(n.ceiling), min(n.cut), count(*), max(n.at)
+	found, err := s.read.QueryContext(ctx, `SELECT n.name, max(n.state), CASE WHEN n.name LIKE 'open:%' THEN sum(n.rate) ELSE min(n.rate) END, max(n.ceiling), min(n.cut), count(*), max(n.at)
 		FROM pace_note n JOIN worker w ON w.id = n.worker AND w.beat > $1 GROUP BY n.name ORDER BY n.name`, s.now().Add(-alive).UnixMicro())
 	if err != nil {
 		return nil, fmt.Errorf("reading the pace: %w", err)
@@ -61,7 +76,23 @@ func (s *Store) Pace(ctx context.Context) ([]PaceView, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.addParked(ctx, all)
+	return s.addParked(ctx, foldOpen(all))
+}
+
+// foldOpen tells of conversations where it is told of their relay.
+func foldOpen(all []PaceView) (folded []PaceView) {
+	open := map[string]PaceView{}
+	for _, one := range all {
+		if name, found := strings.CutPrefix(one.Name, openOf); found {
+			open[name] = one
+			continue
+		}
+		folded = append(folded, one)
+	}
+	for i, one := range folded {
+		folded[i].Open, folded[i].Most = int(open[one.Name].Rate), int(open[one.Name].Ceiling)
+	}
+	return folded
 }
 
 // addParked counts what waits; a limit that nobody has any more may be among it.

@@ -123,11 +123,11 @@ func TestPaceNotesAreThoseOfTheLiving(t *testing.T) {
 		ctx := context.Background()
 		for _, w := range []string{"a", "b"} {
 			must(t, s.Register(ctx, w, "worker", 1))
-			must(t, s.NotePace(ctx, w, []store.PaceNote{{Name: "relay:one", State: "closed", Cut: 1}, {Name: "group:google", Rate: 5, Ceiling: 10, Cut: 0.5}}))
+			must(t, s.NotePace(ctx, w, []store.PaceNote{{Name: "relay:one", State: "closed", Cut: 1, Open: 1, Most: 3}, {Name: "group:google", Rate: 5, Ceiling: 10, Cut: 0.5}}))
 		}
-		must(t, s.NotePace(ctx, "b", []store.PaceNote{{Name: "relay:one", State: "open", Cut: 1}}))
+		must(t, s.NotePace(ctx, "b", []store.PaceNote{{Name: "relay:one", State: "open", Cut: 1, Open: 2, Most: 3}}))
 		all, err := s.Pace(ctx)
-		if err != nil || len(all) != 2 || all[0].Name != "group:google" || all[0].Workers != 1 || all[1].State != "open" || all[1].Workers != 2 {
+		if err != nil || len(all) != 2 || all[0].Name != "group:google" || all[0].Workers != 1 || all[1].State != "open" || all[1].Workers != 2 || all[1].Open != 3 || all[1].Most != 3 {
 			t.Errorf("pace %+v, %v", all, err)
 		}
 		must(t, s.Unregister(ctx, "b"))

@@ -55,9 +55,10 @@ func (w *Worker) lane(b batch) *lane {
 // batch of another.
 const laneTime = 2 * time.Second
 
-// givesWay tells whether a batch makes room now.
+// givesWay tells whether a batch makes room now: for another campaign, or for another
+// worker that has too few of a relay's connections.
 func (w *Worker) givesWay(b batch) bool {
-	*b.gave = w.Now().Sub(b.lane.since) > laneTime && w.crowd.others(b)
+	*b.gave = w.Now().Sub(b.lane.since) > laneTime && (w.crowd.others(b) || w.pace.owes(b.lane.relay, b.j.Queue))
 	return *b.gave
 }
 
@@ -134,7 +135,7 @@ func (l *lane) ready(ctx context.Context) (*mailer.Conn, error) {
 	var last error
 	var tried []*relay
 	for range l.w.relays.all {
-		if l.relay == nil && (l.bound && tried != nil || !l.take(func(r *relay) bool { return !slices.Contains(tried, r) })) {
+		if l.relay == nil && (l.bound && tried != nil || !l.take(ctx, func(r *relay) bool { return !slices.Contains(tried, r) })) {
 			break
 		}
 		if l.conn = l.relay.kept(l.queue); l.conn != nil {
@@ -156,8 +157,8 @@ func (l *lane) ready(ctx context.Context) (*mailer.Conn, error) {
 }
 
 // take chooses the relay for a batch.
-func (l *lane) take(usable func(*relay) bool) bool {
-	l.relay = l.w.relays.choose(l.queue, usable)
+func (l *lane) take(ctx context.Context, usable func(*relay) bool) bool {
+	l.relay = l.w.choose(ctx, l.queue, usable)
 	return l.relay != nil
 }
 
@@ -173,6 +174,7 @@ func (l *lane) leave() {
 	l.close()
 	l.relay.count(l.queue, -1)
 	l.relay.breaker.left()
+	l.w.pace.left(l.relay, l.queue)
 	l.relay = nil
 }
 

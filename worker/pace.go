@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -44,11 +45,12 @@ func newPace(w *Worker) *pace {
 	for _, one := range w.Limits {
 		p.limits[one.Group] = one
 	}
-	p.leases = &leases{redis: w.Redis, worker: w.id, tokens: p.tokens, held: map[lease]bool{}}
+	p.leases = newLeases(w.Redis, w.id, p.tokens)
 	if w.ByMX {
 		p.groups.servers = newServers(p.groups, w.FindMX, w.Now)
 	}
 	p.fixed = w.Rate > 0 || len(p.limits) > 0
+	p.bound()
 	for _, group := range p.groups.names() {
 		p.tallies[group] = p.cuts.of(groupOf + group)
 	}
@@ -60,6 +62,20 @@ func newPace(w *Worker) *pace {
 		p.rooms[queue] = make(chan struct{}, n)
 	}
 	return p
+}
+
+// bound tells the leases of which conversations there are few.
+func (p *pace) bound() {
+	for group, one := range p.limits {
+		if one.Connections > 0 {
+			p.leases.most[groupOf+group] = one.Connections
+		}
+	}
+	for _, r := range p.w.relays.all {
+		if r.bounded(newsletters) {
+			p.leases.most[relayOf+r.Name] = r.Connections
+		}
+	}
 }
 
 // free tells that nothing limits a campaign now.
@@ -146,6 +162,11 @@ func (p *pace) heard(r *relay, email string, said mailer.Result) {
 func (p *pace) run(ctx context.Context) {
 	if p.groups.servers != nil {
 		go p.groups.servers.run(ctx)
+	}
+	if len(p.leases.most) > 0 {
+		var renewing sync.WaitGroup
+		defer renewing.Wait()
+		renewing.Go(func() { p.leases.run(ctx, p.offer) })
 	}
 	tick := time.NewTicker(releaseTime)
 	defer tick.Stop()

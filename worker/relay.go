@@ -16,7 +16,7 @@ type Relay struct {
 	Name        string   // as status, metrics and the log know it; empty: its address
 	Weight      int      // its share of the batches, beside the others; 0: 1
 	Queues      []string // that it serves: newsletter, alert, privacy; none: all
-	Connections int      // for newsletters at once, of this worker; 0: no limit of its own
+	Connections int      // for newsletters at once, over all workers; 0: no limit of its own
 	Rate        float64  // messages a second over all workers; 0: no limit
 	WarmUp      []int    // messages a day, day after day; then no more limit
 }
@@ -35,6 +35,11 @@ type relay struct {
 	idle   map[string][]*mailer.Conn
 	busy   map[string]int
 	credit map[string]int // of the weighted rotation, by queue
+
+	seats   []lease   // where Connections are bounded
+	asked   int       // seats that are being asked for
+	peak    int       // of busy, since it was looked last
+	refused time.Time // the last seat
 }
 
 // relays are all ways out.
@@ -42,11 +47,12 @@ type relays struct {
 	all []*relay
 	now func() time.Time
 
-	mu sync.Mutex
+	mu    sync.Mutex
+	freed chan struct{} // a batch has left a relay whose seats are bounded
 }
 
 func newRelays(all []Relay, now func() time.Time) *relays {
-	set := &relays{now: now}
+	set := &relays{now: now, freed: make(chan struct{}, 1)}
 	for _, one := range all {
 		one.Weight = max(1, one.Weight)
 		if one.Name == "" {
@@ -58,8 +64,9 @@ func newRelays(all []Relay, now func() time.Time) *relays {
 }
 
 // lanes is how many batches of newsletters go at once: as many as the worker
-// may, or as the relays allow together where each has a limit of its own.
-func (s *relays) lanes(worker int) int {
+// may, or as the relays allow together where each has a limit of its own; part is what
+// one worker has of it.
+func (s *relays) lanes(worker int, part func(most int) int) int {
 	sum := 0
 	for _, one := range s.all {
 		if !one.serves("newsletter") {
@@ -68,7 +75,7 @@ func (s *relays) lanes(worker int) int {
 		if one.Connections == 0 {
 			return worker
 		}
-		sum += one.Connections
+		sum += part(one.Connections)
 	}
 	return max(sum, 1)
 }
@@ -119,8 +126,9 @@ func (s *relays) rest(queue string) time.Duration {
 	return max(rest, 50*time.Millisecond)
 }
 
-// room tells whether one more connection of a queue is allowed. Only
-// newsletters are bounded here: alerts and answers have few lanes of their own.
+// room tells whether one more connection of a queue is allowed, whatever other
+// workers have (seats.go). Only newsletters are bounded: alerts and answers have few
+// lanes of their own.
 func (r *relay) room(queue string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

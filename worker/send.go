@@ -90,8 +90,8 @@ func (w *Worker) endBatch(ctx context.Context, b batch, rest time.Duration) erro
 	if left == 0 {
 		return w.Store.EndJob(ctx, j, time.Time{})
 	}
-	if *b.gave && rest == 0 {
-		return w.Store.Rest(ctx, j, j.Pace, w.Now())
+	if *b.gave {
+		return w.Store.Rest(ctx, j, j.Pace, w.Now().Add(rest))
 	}
 	if rest == 0 && !w.stopped() {
 		rest = backOff(j.Attempts) // another lane waits for the answer to one of them

@@ -14,8 +14,9 @@ import (
 // tend does what is due every second: it gives way to deferrals, hears what was
 // cleared, keeps what is lent, and tells how things stand where that changed.
 func (p *pace) tend(ctx context.Context, elapsed time.Duration) {
-	if n, err := p.w.Store.Workers(ctx, "worker"); err == nil { // without SQL nothing is sent either
-		p.tokens.setWorkers(n)
+	if all, err := p.w.Store.Living(ctx, "worker"); err == nil { // without SQL nothing is sent either
+		p.tokens.setWorkers(len(all))
+		p.leases.stand(slices.Index(all, p.w.id))
 	}
 	for _, name := range p.cuts.look(ctx, p.ceiling, p.tokens.living(), elapsed, p.w.Now()) {
 		if share := p.cuts.cut(name).share; !isDomain(name) {
@@ -24,7 +25,6 @@ func (p *pace) tend(ctx context.Context, elapsed time.Duration) {
 			p.whole(ctx, name)
 		}
 	}
-	p.leases.renew(ctx)
 	p.shareRelays(ctx)
 	err := p.days.giveUp(ctx, false)
 	if err == nil {
@@ -90,6 +90,9 @@ func (p *pace) notes() (all []store.PaceNote) {
 	for _, r := range p.w.relays.all {
 		one := p.noteOf(relayOf + r.Name)
 		one.State = r.breaker.state(p.w.Now())
+		if r.bounded(newsletters) {
+			one.Open, one.Most = r.seatsHeld(), r.Connections
+		}
 		all = append(all, one)
 	}
 	for _, name := range p.names() {
@@ -125,12 +128,13 @@ var (
 	paceShare   = prometheus.NewDesc("heed_pace_share", "Share of its full rate that deferrals have left a limit.", []string{"limit"}, nil)
 	paceDomains = prometheus.NewDesc("heed_pace_domains_cut", "Single domains that deferrals have cut.", nil, nil)
 	paceAnswers = prometheus.NewDesc("heed_answers_total", "Answers of relays by group of the recipient, or for the relay as a whole.", []string{"limit", "answer"}, nil)
+	relaySeats  = prometheus.NewDesc("heed_relay_connections", "Connections for newsletters that this worker has the right to, of a relay that bounds them over all workers.", []string{"relay"}, nil)
 	relayState  = prometheus.NewDesc("heed_relay_spared", "Whether a relay is spared because it fails: 0 in use, 0.5 being tried, 1 spared.", []string{"relay"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (f *paceFigures) Describe(out chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{paceRate, paceShare, paceDomains, paceAnswers, relayState} {
+	for _, desc := range []*prometheus.Desc{paceRate, paceShare, paceDomains, paceAnswers, relaySeats, relayState} {
 		out <- desc
 	}
 }
@@ -148,6 +152,9 @@ func (f *paceFigures) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(paceShare, prometheus.GaugeValue, n.Cut, n.Name)
 		if relay, ok := strings.CutPrefix(n.Name, relayOf); ok {
 			out <- prometheus.MustNewConstMetric(relayState, prometheus.GaugeValue, states[n.State], relay)
+			if n.Most > 0 {
+				out <- prometheus.MustNewConstMetric(relaySeats, prometheus.GaugeValue, float64(n.Open), relay)
+			}
 		}
 	}
 	for name, totals := range f.p.cuts.totals() {

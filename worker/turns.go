@@ -50,7 +50,7 @@ func (w *Worker) inTurn(ctx context.Context, b batch, letters []store.Letter) (r
 	for len(letters) > 0 && !w.stopped() {
 		r, shares, err := t.next(ctx, letters)
 		if err != nil || shares == nil { // no relay can be used
-			return max(backOff(b.j.Attempts), w.relays.rest(b.j.Queue)), err
+			return w.relayRest(b), err
 		}
 		now, held := divide(shares)
 		if len(now) > 0 {
@@ -58,7 +58,7 @@ func (w *Worker) inTurn(ctx context.Context, b batch, letters []store.Letter) (r
 			if !whole {
 				return rest, nil
 			}
-		} else if w.relays.drop(r, b.j.Queue); !t.pause(ctx, held) {
+		} else if w.pace.giveBack(r, b.j.Queue); !t.pause(ctx, held) {
 			return 0, t.park(ctx, held)
 		} else if on, err := t.going(ctx); !on || err != nil {
 			return 0, err
@@ -104,20 +104,20 @@ func (t *turns) next(ctx context.Context, letters []store.Letter) (*relay, []sha
 	var without []*relay
 	var shares []share
 	for {
-		r := t.p.w.relays.choose(t.b.j.Queue, func(r *relay) bool { return !slices.Contains(without, r) })
+		r := t.p.w.choose(ctx, t.b.j.Queue, func(r *relay) bool { return !slices.Contains(without, r) })
 		if r == nil {
 			return nil, shares, nil
 		}
 		shares = t.p.split(letters)
 		if err := t.p.grant(ctx, t.b, r, shares); err != nil {
 			t.p.close(shares)
-			t.p.w.relays.drop(r, t.b.j.Queue)
+			t.p.giveBack(r, t.b.j.Queue)
 			return nil, nil, err
 		}
 		if now, held := divide(shares); len(now) > 0 || !heldBy(held, relayOf+r.Name) {
 			return r, shares, nil
 		}
-		t.p.w.relays.drop(r, t.b.j.Queue)
+		t.p.giveBack(r, t.b.j.Queue)
 		without = append(without, r)
 	}
 }
@@ -214,7 +214,7 @@ func (p *pace) open(ctx context.Context, b batch, s *share, n int) (int, error) 
 	if most == 0 || n == 0 || b.j.Queue == "alert" {
 		return n, nil
 	}
-	if l, ok := p.leases.take(ctx, s.group, most); ok {
+	if l, ok := p.leases.take(ctx, groupOf+s.group); ok {
 		s.grant.lease = l
 		return n, nil
 	}

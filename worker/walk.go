@@ -50,7 +50,7 @@ func (w *Worker) walk(ctx context.Context, b batch, letters []store.Letter) (res
 		case stopBatch:
 			return 0, false
 		case relayAway:
-			return max(backOff(b.j.Attempts), w.relays.rest(b.j.Queue)), false
+			return w.relayRest(b), false
 		}
 	}
 	return 0, false

@@ -111,7 +111,12 @@ func New(o Options) (*Worker, error) {
 }
 
 // lanesOf is how many batches of newsletters this worker sends at once.
-func (w *Worker) lanesOf() int { return w.relays.lanes(w.Connections) }
+func (w *Worker) lanesOf() int {
+	return w.relays.lanes(w.Connections, func(most int) int { return most })
+}
+
+// capacity is how many of them have a connection when all workers are busy.
+func (w *Worker) capacity() int { return w.relays.lanes(w.Connections, w.pace.leases.part) }
 
 // concurrency is how many tasks of each queue run at once.
 func (w *Worker) concurrency() map[string]int {
@@ -154,6 +159,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	all.Wait()
 	w.desk.Close()
 	w.hangUp()
+	w.pace.leases.end()
 	if err := w.pace.days.giveUp(hard, true); err != nil {
 		w.Log.Error("pace_failed", "step", "stop", "error", err)
 	}
@@ -167,7 +173,7 @@ func (w *Worker) Run(ctx context.Context) error {
 }
 
 func (w *Worker) register(ctx context.Context) error {
-	return w.Store.Register(ctx, w.id, "worker", w.lanesOf())
+	return w.Store.Register(ctx, w.id, "worker", w.capacity())
 }
 
 // beat keeps the worker known as living.

@@ -150,7 +150,7 @@ func bounds(rate any, connections *int, plan []int) (text string) {
 		text += fmt.Sprintf(", rate %v", rate)
 	}
 	if connections != nil {
-		text += fmt.Sprintf(", %d connections", *connections)
+		text += fmt.Sprintf(", at most %d connections over all workers", *connections)
 	}
 	if len(plan) > 0 {
 		text += fmt.Sprintf(", warm-up %v a day", plan)

@@ -205,8 +205,15 @@ func (e *examination) relay(one worker.Relay) (well bool, err error) {
 	}
 	offers := conn.Offers()
 	conn.Close()
-	return true, e.well(check, "%s takes connections: TLS %s, pipelining %s, chunking %s, DSN %s", one.Addr(), orNo(offers.TLS),
+	return true, e.well(check, "%s takes connections%s: TLS %s, pipelining %s, chunking %s, DSN %s", one.Addr(), atMost(one.Connections), orNo(offers.TLS),
 		yesNo(offers.Pipelining), yesNo(offers.Chunking), yesNo(offers.DSN))
+}
+
+func atMost(connections int) string {
+	if connections == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and gets %d at most for newsletters, over all workers", connections)
 }
 
 func orNo(text string) string {

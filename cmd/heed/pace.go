@@ -32,6 +32,13 @@ type paceView struct {
 	Workers int        `json:"workers"`
 	Since   *time.Time `json:"since,omitempty"` // when that changed
 	Today   *todayView `json:"today,omitempty"` // of a warm-up
+	Open    *openView  `json:"connections,omitempty"`
+}
+
+// openView is how many conversations of newsletters a relay has that bounds them.
+type openView struct {
+	Open int `json:"open"`
+	Most int `json:"most"`
 }
 
 // todayView is how far a warm-up has come.
@@ -62,6 +69,9 @@ func (c *paceShowCommand) Run(a *app) error {
 	for _, one := range all {
 		v := paceView{Limit: limitName(one.Name, domains), State: one.State, Rate: one.Rate, Ceiling: one.Ceiling, Share: one.Cut, Waiting: one.Batches,
 			Workers: one.Workers, Since: orNil(one.Since), Today: conf.today(one.Name, ups)}
+		if one.Most > 0 {
+			v.Open = &openView{one.Open, one.Most}
+		}
 		if err := a.show(v, func() { a.sayPace(v) }); err != nil {
 			return err
 		}
@@ -129,6 +139,9 @@ func (a *app) sayPace(v paceView) {
 	}
 	if v.State != "" {
 		parts = append(parts, map[string]string{"closed": "in use", "half_open": "being tried again", "open": "spared: it fails"}[v.State])
+	}
+	if v.Open != nil {
+		parts = append(parts, fmt.Sprintf("%d of %d connections", v.Open.Open, v.Open.Most))
 	}
 	if v.Workers > 0 && v.Share < 1 {
 		parts = append(parts, fmt.Sprintf("cut to %.0f %% by deferrals", 100*v.Share))
