@@ -75,14 +75,14 @@ func parseWords(lang string, raw []byte) (*words, error) {
 	if direction(lang) == "rtl" {
 		raw = foreign.ReplaceAll(raw, []byte("\u2068$0\u2069"))
 	}
-	bundle := i18n.NewBundle(language.Make(lang))
-	bundle.RegisterUnmarshalFunc("yaml", func(data []byte, v any) error { return yaml.Unmarshal(data, v) })
-	file, err := bundle.ParseMessageFileBytes(raw, lang+".yaml")
+	messages, err := i18n.ParseMessageBytes(raw, func(data []byte, v any) error { return yaml.Unmarshal(data, v) })
 	if err != nil {
 		return nil, err
 	}
-	r := reading{left: map[string]*i18n.Message{}, among: i18n.NewLocalizer(bundle, lang)}
-	for _, m := range file.Messages {
+	r := reading{left: map[string]*i18n.Message{}, tag: language.Make(lang)}
+	r.bundle = i18n.NewBundle(r.tag)
+	r.among = i18n.NewLocalizer(r.bundle, lang)
+	for _, m := range messages {
 		r.left[m.ID] = m
 	}
 	w := &words{calendar: calendarOf(lang)}
@@ -95,9 +95,11 @@ func parseWords(lang string, raw []byte) (*words, error) {
 
 // reading fills words from the messages of a file.
 type reading struct {
-	left  map[string]*i18n.Message // by id, those that were not taken yet
-	among *i18n.Localizer
-	errs  []error
+	left   map[string]*i18n.Message // by id, those that were not taken yet
+	tag    language.Tag
+	bundle *i18n.Bundle // only of those with a number in them: it makes of each word something five times as large
+	among  *i18n.Localizer
+	errs   []error
 }
 
 func (r *reading) wrong(id, what string) { r.errs = append(r.errs, fmt.Errorf("%s: %s", id, what)) }
@@ -137,6 +139,11 @@ func (r *reading) take(id string) string {
 
 func (r *reading) count(id string) counted {
 	c := counted{id, r.among}
+	if m := r.left[id]; m != nil {
+		if err := r.bundle.AddMessages(r.tag, m); err != nil {
+			r.wrong(id, err.Error())
+		}
+	}
 	delete(r.left, id)
 	for _, n := range numbers() {
 		if _, err := c.form(n); err != nil {

@@ -57,6 +57,9 @@ func TestLanguagesAreComplete(t *testing.T) {
 		if w.Language != lang {
 			t.Errorf("%s.yaml: language %q", lang, w.Language)
 		}
+		if got := ownNames()[lang]; got != w.Name || got == "" {
+			t.Errorf("%s.yaml: its name is %q, pages call it %q", lang, w.Name, got)
+		}
 		for key, text := range leaves("", reflect.ValueOf(*w)) {
 			if strings.TrimSpace(text) == "" {
 				t.Errorf("%s.yaml lacks %s", lang, key)

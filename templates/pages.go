@@ -196,7 +196,7 @@ const (
 func (v *page) Speaks() []speech {
 	var all []speech
 	for _, tag := range Languages() {
-		one := speech{Tag: tag, Name: wordsFor(tag).Name, Dir: direction(tag)}
+		one := speech{Tag: tag, Name: ownNames()[tag], Dir: direction(tag)}
 		if tag != v.Words.Language {
 			one.Path = "?" + LanguageField + "=" + tag
 		}

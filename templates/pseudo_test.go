@@ -33,8 +33,8 @@ func speakPseudo(t *testing.T) string {
 		t.Fatal(err)
 	}
 	w.Language = pseudoTag
-	allWords()[pseudoTag] = w
-	t.Cleanup(func() { delete(allWords(), pseudoTag) })
+	spoken[pseudoTag] = func() *words { return w }
+	t.Cleanup(func() { delete(spoken, pseudoTag) })
 	return pseudoTag
 }
 

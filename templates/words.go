@@ -2,12 +2,14 @@ package templates
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"sync"
 
 	"github.com/go-playground/locales"
+	"github.com/goccy/go-yaml"
 )
 
 //go:embed lang/*.yaml
@@ -121,25 +123,44 @@ func Languages() []string {
 }
 
 // Speaks tells whether there are words in the language of a BCP 47 tag.
-func Speaks(tag string) bool { return allWords()[baseOf(tag)] != nil }
+func Speaks(tag string) bool { return spoken[baseOf(tag)] != nil }
 
 func baseOf(tag string) string {
 	base, _, _ := strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
 	return base
 }
 
-// allWords reads the language files once; they are part of the program, so a bad one is a bug that a test finds.
-var allWords = sync.OnceValue(func() map[string]*words {
-	out := map[string]*words{}
+// spoken reads the words of each language when somebody first needs them: a language takes half a megabyte, and most
+// installations send in one or two. The files are part of the program, so a bad one is a bug that a test finds.
+var spoken = func() map[string]func() *words {
+	all := map[string]func() *words{}
 	for _, lang := range Languages() {
-		w, err := readWords(lang)
-		if err != nil {
+		all[lang] = sync.OnceValue(func() *words {
+			w, err := readWords(lang)
+			if err != nil {
+				panic(err)
+			}
+			return w
+		})
+	}
+	return all
+}()
+
+// ownNames is what the languages call themselves. They are read without the words, since each page lists them all.
+var ownNames = sync.OnceValue(func() map[string]string {
+	all := map[string]string{}
+	for _, lang := range Languages() {
+		var head struct{ Name string }
+		raw, err := langFiles.ReadFile("lang/" + lang + ".yaml")
+		if err = errors.Join(err, yaml.Unmarshal(nameLine.Find(raw), &head)); err != nil {
 			panic(err)
 		}
-		out[lang] = w
+		all[lang] = head.Name
 	}
-	return out
+	return all
 })
+
+var nameLine = regexp.MustCompile(`(?m)^name:.*$`)
 
 func readWords(lang string) (*words, error) {
 	raw, err := langFiles.ReadFile("lang/" + lang + ".yaml")
@@ -183,10 +204,10 @@ func (w *words) comma() string {
 
 // wordsFor returns the words of a BCP 47 tag's language, English where there are none.
 func wordsFor(tag string) *words {
-	if w := allWords()[baseOf(tag)]; w != nil {
-		return w
+	if read := spoken[baseOf(tag)]; read != nil {
+		return read()
 	}
-	return allWords()["en"]
+	return spoken["en"]()
 }
 
 // fill replaces {name} by value, for pairs of name and value. Values are not looked into again.
