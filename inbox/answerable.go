@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"net/mail"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -91,12 +90,12 @@ func (r reading) looped() (consent.Request, bool) {
 
 // robots are local parts behind which nobody reads answers (RFC 3834 §2), with
 // a detail behind + or without.
-var robots = regexp.MustCompile(`^(owner-.*|.*-owner|.*-request|.*-bounces?|bounces?|mailer-daemon|mailer|postmaster|listserv|majordomo|nobody|uucp|` +
+var robots = expression(`^(owner-.*|.*-owner|.*-request|.*-bounces?|bounces?|mailer-daemon|mailer|postmaster|listserv|majordomo|nobody|uucp|` +
 	`(.*[-_.])?(no|do-?not|dont)[-_.]?reply([-_.].*)?|auto-?reply|auto-?responder)(\+.*)?$`)
 
 func robot(address string) bool {
 	local, _, _ := strings.Cut(strings.ToLower(address), "@")
-	return robots.MatchString(local)
+	return robots().MatchString(local)
 }
 
 func (r reading) unanswerableFrom() string {

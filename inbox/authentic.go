@@ -161,7 +161,7 @@ func plainAddress(value, address string) bool {
 	if address == "" || strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return false
 	}
-	outside := quoted.ReplaceAllString(value, "")
+	outside := quoted().ReplaceAllString(value, "")
 	if strings.ContainsAny(outside, ":;") {
 		return false
 	}

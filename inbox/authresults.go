@@ -1,12 +1,11 @@
 package inbox
 
 import (
-	"regexp"
 	"strings"
 )
 
 // quoted are quoted strings and comments of a header field.
-var quoted = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)`)
+var quoted = expression(`"(?:[^"\\]|\\.)*"|\((?:[^()\\]|\\.)*\)`)
 
 // noted reads what our own mail server found out about the mail: the topmost
 // Authentication-Results of that name, since a server adds its own above all
@@ -17,7 +16,7 @@ func (c claim) noted(server string) string {
 		return ""
 	}
 	for _, value := range c.values("authentication-results") {
-		name, results, _ := strings.Cut(quoted.ReplaceAllString(value, ""), ";")
+		name, results, _ := strings.Cut(quoted().ReplaceAllString(value, ""), ";")
 		words := strings.Fields(name)
 		if len(words) == 0 || !strings.EqualFold(words[0], server) {
 			continue
@@ -34,7 +33,7 @@ func (c claim) noted(server string) string {
 // that are not known are passed over (RFC 8601 §2.7.6).
 func (c claim) passing(results string) string {
 	for _, one := range strings.Split(results, ";") {
-		words := strings.Fields(spacedEquals.ReplaceAllString(one, "="))
+		words := strings.Fields(spacedEquals().ReplaceAllString(one, "="))
 		if len(words) == 0 {
 			continue
 		}
@@ -57,4 +56,4 @@ func (c claim) passing(results string) string {
 	return ""
 }
 
-var spacedEquals = regexp.MustCompile(`\s*=\s*`)
+var spacedEquals = expression(`\s*=\s*`)

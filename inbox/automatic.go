@@ -2,7 +2,6 @@ package inbox
 
 import (
 	_ "embed"
-	"regexp"
 	"strings"
 	"sync"
 
@@ -61,7 +60,7 @@ func (r reading) automaticMark() (rule, text string) {
 			return "automatic-header", name
 		}
 	}
-	if mark := strings.ToLower(r.field("X-Loop") + " " + r.field("Delivered-To") + " " + r.field("X-Post-Messageclass")); vacationMark.MatchString(mark) {
+	if mark := strings.ToLower(r.field("X-Loop") + " " + r.field("Delivered-To") + " " + r.field("X-Post-Messageclass")); vacationMark().MatchString(mark) {
 		return "automatic-header", "X-Loop"
 	}
 	for _, path := range r.Header.Values("Return-Path") {
@@ -79,7 +78,7 @@ var machineHeaders = []string{"X-Autoreply", "X-Auto-Reply", "X-Autoreply-From",
 	"X-Bluebottle-Request", "X-Boxtrapper-Original-Subject", "X-Boxbe-Id", "X-Apple-Action", "X-Otrs-Loop", "X-Rt-Loop-Prevention", "X-Zammad-Ticket-Id",
 	"X-Jira-Fingerprint", "X-Cron-Env", "X-Failed-Recipients-Autoreply"}
 
-var vacationMark = regexp.MustCompile(`vacation|auto-?respond|auto-?reply`)
+var vacationMark = expression(`vacation|auto-?respond|auto-?reply`)
 
 // receipt knows the notices that a mail was read (RFC 8098).
 func (r reading) receipt() bool {
@@ -98,14 +97,14 @@ func (r reading) receipt() bool {
 // human: a name of theirs or an errand in the subject, and in the text both
 // what they hold and what to do.
 var (
-	challenger    = regexp.MustCompile(`(?i)boxbe|bluebottle|boxtrapper|spam ?arrest|0spam|mail ?in ?black|\btmda\b|verif(y|ication)|confirm|challenge|approval|waiting list|quarantine|human`)
-	challengeHeld = regexp.MustCompile(`(?i)(your|this) (e-?mail |mail )?(message|e-?mail|mail).{0,120}(waiting|held|hold|queue|pending|not yet|quarantine|before it|will be delivered|(to|in)to (my|the|their) inbox)|(approved|allowed|verified|guest|white) ?(sender|list)|unverified|prove .{0,20}human`)
-	challengeDo   = regexp.MustCompile(`(?is)(click|visit|follow|reply|respond|press|fill|go to|enter).{0,200}(link|https?:|message|form|button|e-?mail|verify)`)
+	challenger    = expression(`(?i)boxbe|bluebottle|boxtrapper|spam ?arrest|0spam|mail ?in ?black|\btmda\b|verif(y|ication)|confirm|challenge|approval|waiting list|quarantine|human`)
+	challengeHeld = expression(`(?i)(your|this) (e-?mail |mail )?(message|e-?mail|mail).{0,120}(waiting|held|hold|queue|pending|not yet|quarantine|before it|will be delivered|(to|in)to (my|the|their) inbox)|(approved|allowed|verified|guest|white) ?(sender|list)|unverified|prove .{0,20}human`)
+	challengeDo   = expression(`(?is)(click|visit|follow|reply|respond|press|fill|go to|enter).{0,200}(link|https?:|message|form|button|e-?mail|verify)`)
 )
 
 func (r reading) challenge() bool {
 	text := r.Text[:min(len(r.Text), 4<<10)]
-	return challenger.MatchString(r.Subject+" "+r.field("From")) && challengeHeld.MatchString(text) && challengeDo.MatchString(text) && len(r.found) == 0
+	return challenger().MatchString(r.Subject+" "+r.field("From")) && challengeHeld().MatchString(text) && challengeDo().MatchString(text) && len(r.found) == 0
 }
 
 //go:embed automatic.txt
@@ -122,12 +121,12 @@ var automaticSubjects = sync.OnceValue(func() []pattern {
 	return all
 })
 
-var officeWithin = regexp.MustCompile(`(is|am|i'm|will be) (currently )?(out of (the )?office|on (vacation|leave|holiday))|bin weg|abwesenheit(snotiz|sassistent)|automatisch\w* (antwort|nachricht)`)
+var officeWithin = expression(`(is|am|i'm|will be) (currently )?(out of (the )?office|on (vacation|leave|holiday))|bin weg|abwesenheit(snotiz|sassistent)|automatisch\w* (antwort|nachricht)`)
 
 // automaticSubject looks at the beginning only: "Re: Automatic reply" is a
 // person who answers one.
 func automaticSubject(subject string) bool {
-	if replyPrefix.MatchString(subject) {
+	if replyPrefix().MatchString(subject) {
 		return false
 	}
 	words := foldWords(subject)
@@ -136,7 +135,7 @@ func automaticSubject(subject string) bool {
 			return true
 		}
 	}
-	return officeWithin.MatchString(fold(subject))
+	return officeWithin().MatchString(fold(subject))
 }
 
 // away reads the text of machines that set no mark at all, and of people who

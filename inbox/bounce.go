@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -65,10 +64,10 @@ func (r reading) bounceLink() (consent.Link, bool) {
 	return consent.Link{Purpose: consent.PurposeBounce, Address: message.key, Scope: uint16(campaign)}, true
 }
 
-var returnPath = regexp.MustCompile(`(?im)^(?:return-path|x-envelope-from|envelope-from|x-original-mail-from|original-mail-from|x-postfix-sender|errors-to)[ \t]*:.*$`)
+var returnPath = expression(`(?im)^(?:return-path|x-envelope-from|envelope-from|x-original-mail-from|original-mail-from|x-postfix-sender|errors-to)[ \t]*:.*$`)
 
 func returnPaths(content []byte) string {
-	lines := returnPath.FindAll(content[:min(len(content), maxText)], 20)
+	lines := returnPath().FindAll(content[:min(len(content), maxText)], 20)
 	var out strings.Builder
 	for _, line := range lines {
 		out.Write(line)
@@ -88,7 +87,7 @@ func (t told) fate() consent.Bounce {
 	if said := betterStatus(t.Status, t.Words); said != "" {
 		t.Status = said
 	}
-	action := knownAction.FindString(strings.ToLower(t.action)) // RFC 3464 §2.3.3
+	action := knownAction().FindString(strings.ToLower(t.action)) // RFC 3464 §2.3.3
 	if action == "" {
 		action = actionOf(t.Status, t.Words)
 	}
@@ -99,18 +98,18 @@ func (t told) fate() consent.Bounce {
 }
 
 var (
-	knownAction    = regexp.MustCompile(`^\s*(failed|delayed|delivered|relayed|expanded)`)
-	enhancedStatus = regexp.MustCompile(`\b[245]\.\d{1,3}\.\d{1,3}\b`)
-	dotted         = regexp.MustCompile(`\d{1,3}(\.\d{1,3}){3,}`) // IP addresses, which hold such numbers
-	permanent      = regexp.MustCompile(`(^|[^\d.])5[0-7]\d[ -]`)
-	passing        = regexp.MustCompile(`(^|[^\d.])4[0-5]\d[ -]`)
+	knownAction    = expression(`^\s*(failed|delayed|delivered|relayed|expanded)`)
+	enhancedStatus = expression(`\b[245]\.\d{1,3}\.\d{1,3}\b`)
+	dotted         = expression(`\d{1,3}(\.\d{1,3}){3,}`) // IP addresses, which hold such numbers
+	permanent      = expression(`(^|[^\d.])5[0-7]\d[ -]`)
+	passing        = expression(`(^|[^\d.])4[0-5]\d[ -]`)
 )
 
 // betterStatus prefers what the refusing server said to what the reporting one
 // made of it: a general number, or one about the address where the words were
 // about policy.
 func betterStatus(status, words string) string {
-	for i, code := range enhancedStatus.FindAllString(dotted.ReplaceAllString(words, " "), 10) {
+	for i, code := range enhancedStatus().FindAllString(dotted().ReplaceAllString(words, " "), 10) {
 		if i == 0 && (status == "" || strings.HasSuffix(status, ".0.0")) || strings.HasPrefix(code[1:], ".7.") {
 			return code
 		}
@@ -122,20 +121,20 @@ func actionOf(status, words string) string {
 	switch {
 	case strings.HasPrefix(status, "2"):
 		return "delivered"
-	case strings.HasPrefix(status, "4"), status == "" && passing.MatchString(words) && !permanent.MatchString(words):
+	case strings.HasPrefix(status, "4"), status == "" && passing().MatchString(words) && !permanent().MatchString(words):
 		return "delayed"
 	}
 	return "failed"
 }
 
-var anyAddress = regexp.MustCompile(`[\p{L}\p{N}._%+=/!#$&'*~?^{}|-]{1,64}@[\p{L}\p{N}.-]{1,253}[\p{L}\p{N}]`)
+var anyAddress = expression(`[\p{L}\p{N}._%+=/!#$&'*~?^{}|-]{1,64}@[\p{L}\p{N}.-]{1,253}[\p{L}\p{N}]`)
 
 // addressOf reads "rfc822; <name@domain>" (RFC 3464 §2.3.2).
 func addressOf(field string) string {
 	if _, value, typed := strings.Cut(field, ";"); typed {
 		field = value
 	}
-	found := anyAddress.FindString(field)
+	found := anyAddress().FindString(field)
 	if address, err := consent.Normalize(found); err == nil {
 		return address
 	}

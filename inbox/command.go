@@ -33,7 +33,7 @@ func (r reading) command() (text, language string) {
 	if len(lines) > 2 && strings.TrimSpace(lines[1]) == "" {
 		candidates = append(candidates, lines[2]) // below "Hello,"
 	}
-	if len(foldWords(r.Text)) <= 40 || !replyPrefix.MatchString(r.Subject) {
+	if len(foldWords(r.Text)) <= 40 || !replyPrefix().MatchString(r.Subject) {
 		candidates = append(candidates, r.plainSubject())
 	}
 	for _, candidate := range candidates {
@@ -47,7 +47,7 @@ func (r reading) command() (text, language string) {
 // plainSubject is the subject where it can be a command: not "Re: Stop the
 // press", which repeats ours, but "Re: unsubscribe" still is one word.
 func (r reading) plainSubject() string {
-	stripped := replyPrefix.ReplaceAllString(r.Subject, "")
+	stripped := replyPrefix().ReplaceAllString(r.Subject, "")
 	if stripped != r.Subject && (r.role != RoleUnsubscribe || len(foldWords(stripped)) > 1) {
 		return ""
 	}

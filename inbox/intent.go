@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -31,13 +30,13 @@ var asking = map[string]finding{
 	"partners":    {kind: consent.KindUnsubscribe, scope: consent.ScopePartner},
 }
 
-var replyPrefix = regexp.MustCompile(`(?i)^\s*(re|aw|fw|fwd|wg|tr|rv|antw|sv|vs|odp|ref|res|doorst|enc|vb|ynt|rif|r|i|hs|βλ|απ|ha|pd|vá|答复|回复|转发|返信|답장|回覆|轉寄|轉發|bls|atb|vl|ats|отв|відп|пер|ilt|vast|πρθ|σχετ|رد|تحويل|השב|העברה)\.?\s*(\[\d+\])?\s*[:：]\s*`)
+var replyPrefix = expression(`(?i)^\s*(re|aw|fw|fwd|wg|tr|rv|antw|sv|vs|odp|ref|res|doorst|enc|vb|ynt|rif|r|i|hs|βλ|απ|ha|pd|vá|答复|回复|转发|返信|답장|回覆|轉寄|轉發|bls|atb|vl|ats|отв|відп|пер|ilt|vast|πρθ|σχετ|رد|تحويل|השב|העברה)\.?\s*(\[\d+\])?\s*[:：]\s*`)
 
 // sentences gives what the writer wrote: the text, and the subject unless it is
 // an answer's, which repeats ours.
 func (r reading) sentences() []sentence {
 	var all []sentence
-	if !replyPrefix.MatchString(r.Subject) {
+	if !replyPrefix().MatchString(r.Subject) {
 		all = sentences(r.Subject, true)
 	}
 	return append(all, sentences(strings.ToValidUTF8(r.Text[:min(len(r.Text), maxWritten)], ""), false)...)
@@ -185,7 +184,7 @@ func (r reading) empty() (consent.Request, bool) {
 	if strings.TrimSpace(r.Text) != "" || r.Oversize {
 		return consent.Request{}, false
 	}
-	if r.role != RoleUnsubscribe || len(r.found) > 0 || len(foldWords(r.Subject)) > 0 && !replyPrefix.MatchString(r.Subject) && !noSubject.MatchString(r.Subject) {
+	if r.role != RoleUnsubscribe || len(r.found) > 0 || len(foldWords(r.Subject)) > 0 && !replyPrefix().MatchString(r.Subject) && !noSubject().MatchString(r.Subject) {
 		return consent.Request{}, false
 	}
 	for _, p := range r.Parts {
@@ -198,7 +197,7 @@ func (r reading) empty() (consent.Request, bool) {
 	return request, true
 }
 
-var noSubject = regexp.MustCompile(`(?i)^\W*(no subject|kein betreff|ohne betreff|sans objet|aucun objet|pas d.objet|sin asunto|nessun oggetto|senza oggetto|sem assunto|geen onderwerp|brak tematu|без темы|без теми|konu yok|<none>)\W*$`)
+var noSubject = expression(`(?i)^\W*(no subject|kein betreff|ohne betreff|sans objet|aucun objet|pas d.objet|sin asunto|nessun oggetto|senza oggetto|sem assunto|geen onderwerp|brak tematu|без темы|без теми|konu yok|<none>)\W*$`)
 
 func (r reading) finding(kind consent.Kind) (finding, bool) {
 	i := slices.IndexFunc(r.found, func(f finding) bool { return f.kind == kind })

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 )
 
 // Limits of one mail. A parser that descends through nested parts reads what
@@ -19,17 +18,17 @@ const (
 var errLimit = errors.New("the mail goes beyond a limit")
 
 var (
-	boundaryParameter = regexp.MustCompile(`(?i)boundary[^=\r\n]{0,12}=[ \t]*("[^"\r\n]{1,200}"|[^\s;"]{1,200})`)
-	multipartType     = regexp.MustCompile(`(?i)content-type[ \t]*:\s*["']?multipart`)
+	boundaryParameter = expression(`(?i)boundary[^=\r\n]{0,12}=[ \t]*("[^"\r\n]{1,200}"|[^\s;"]{1,200})`)
+	multipartType     = expression(`(?i)content-type[ \t]*:\s*["']?multipart`)
 )
 
 // checkNesting walks once over the lines, without parsing them, and refuses
 // what has too many parts or too many levels.
 func checkNesting(raw []byte) error {
-	if n := len(multipartType.FindAllIndex(raw, maxMultiparts+1)); n > maxMultiparts {
+	if n := len(multipartType().FindAllIndex(raw, maxMultiparts+1)); n > maxMultiparts {
 		return fmt.Errorf("%w: more than %d multiparts", errLimit, maxMultiparts)
 	}
-	found := boundaryParameter.FindAllSubmatch(raw, maxMultiparts+1)
+	found := boundaryParameter().FindAllSubmatch(raw, maxMultiparts+1)
 	if len(found) > maxMultiparts {
 		return fmt.Errorf("%w: more than %d boundaries", errLimit, maxMultiparts)
 	}

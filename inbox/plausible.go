@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -78,7 +77,7 @@ func (r reading) heardOf(section string) (places []int) {
 	return slices.Compact(places)
 }
 
-var tagged = regexp.MustCompile(`(?i)\+[a-z2-7]{8,60}@`)
+var tagged = expression(`(?i)\+[a-z2-7]{8,60}@`)
 
 // brokenToken is what is left of a sealed link in the address that the mail was
 // sent to: a mail program made that address up from one of our messages.
@@ -87,7 +86,7 @@ func (r reading) brokenToken() string {
 		return ""
 	}
 	for _, name := range addressed {
-		if tag := tagged.FindString(strings.Join(r.Header.Values(name), " ")); tag != "" {
+		if tag := tagged().FindString(strings.Join(r.Header.Values(name), " ")); tag != "" {
 			return tag
 		}
 	}

@@ -196,7 +196,7 @@ func discreet(err error) string {
 	if err == nil {
 		return ""
 	}
-	return anyAddress.ReplaceAllString(err.Error(), "(address)")
+	return anyAddress().ReplaceAllString(err.Error(), "(address)")
 }
 
 // visit holds the lease, connects, and looks and waits until something fails.

@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"regexp"
 	"strings"
 )
 
@@ -50,16 +49,16 @@ func looksHTML(text string) bool {
 }
 
 var (
-	separator = regexp.MustCompile(`^[ \t>]*(-{2,}|_{2,}|\*{2,}|={2,}) ?[\p{L}][^\r\n]{3,60} ?(-{2,}|_{2,}|\*{2,}|={2,})\s*$|^_{20,}\s*$|^-{20,}\s*$`)
+	separator = expression(`^[ \t>]*(-{2,}|_{2,}|\*{2,}|={2,}) ?[\p{L}][^\r\n]{3,60} ?(-{2,}|_{2,}|\*{2,}|={2,})\s*$|^_{20,}\s*$|^-{20,}\s*$`)
 	// attribution: "On 3 March 2025 at 10:12, Anna <anna@example.com> wrote:" in any
 	// language: a date, an address and a colon at the end.
-	attribution = regexp.MustCompile(`\p{Nd}.*[<(\[]\S+@\S+[>)\]].{0,40}[:：]\s*$|^.{0,80}[<(\[]\S+@\S+[>)\]].*\p{Nd}{4}.{0,60}[:：]\s*$`)
+	attribution = expression(`\p{Nd}.*[<(\[]\S+@\S+[>)\]].{0,40}[:：]\s*$|^.{0,80}[<(\[]\S+@\S+[>)\]].*\p{Nd}{4}.{0,60}[:：]\s*$`)
 	// wrote: the same without an address, in the languages of the phrase lists.
-	wrote       = regexp.MustCompile(`(?i)^\s*(on|am|le|el)\s.{0,120}\d.{0,120}\b(wrote|schrieb|a écrit|escribió)\b.{0,80}[:：]\s*$`)
-	headerField = regexp.MustCompile(`^[\s*>]*[\p{L}][\p{L}\p{M} .'-]{0,24}\*?\s?[:：]\*?\s*\S`)
+	wrote       = expression(`(?i)^\s*(on|am|le|el)\s.{0,120}\d.{0,120}\b(wrote|schrieb|a écrit|escribió)\b.{0,80}[:：]\s*$`)
+	headerField = expression(`^[\s*>]*[\p{L}][\p{L}\p{M} .'-]{0,24}\*?\s?[:：]\*?\s*\S`)
 	// footer: the line of advertisement that a program puts below what its user
 	// wrote, as telephones do.
-	footer = regexp.MustCompile(`(?i)^\s*(sent (from|with|via|by|using) (my|the|yahoo|outlook|mail|proton|samsung|an?|iphone|gmail|android|blackberry|mobile)|get outlook for|sent through|` +
+	footer = expression(`(?i)^\s*(sent (from|with|via|by|using) (my|the|yahoo|outlook|mail|proton|samsung|an?|iphone|gmail|android|blackberry|mobile)|get outlook for|sent through|` +
 		`von meinem? .{1,40} (gesendet|geschickt)|gesendet (mit|von|aus|über|via)|diese nachricht wurde von meinem|outlook für|` +
 		`envoy[ée]e? (de(puis)?|avec|via|à partir) |provenance : courrier|obtenir outlook|télécharger outlook|` +
 		`enviad[oa] (desde|do|de|a partir|com|con|via) |obt[ée][nm] o? ?outlook|obtener outlook|` +
@@ -87,7 +86,7 @@ func splitQuote(text string) (own, quoted string) {
 			if !quoteFollows(lines, i+1) {
 				return trimmed(mine), trimmed(append(theirs, lines[i+1:]...))
 			}
-		case footer.MatchString(line):
+		case footer().MatchString(line):
 			theirs = append(theirs, line)
 		case endsOwn(lines, i):
 			return trimmed(mine), trimmed(append(theirs, lines[i:]...))
@@ -105,7 +104,7 @@ func endsOwn(lines []string, i int) bool {
 	if strings.TrimRight(line, " ") == "--" && i > 0 {
 		return true // the signature (RFC 3676 §4.3)
 	}
-	return separator.MatchString(line) || copiedHeader(lines[i:])
+	return separator().MatchString(line) || copiedHeader(lines[i:])
 }
 
 // copiedHeader knows the block that Outlook puts above what it quotes, in any
@@ -114,17 +113,17 @@ func endsOwn(lines []string, i int) bool {
 func copiedHeader(lines []string) bool {
 	fields, address, date := 0, false, false
 	for _, line := range lines[:min(len(lines), 8)] {
-		if !headerField.MatchString(line) {
+		if !headerField().MatchString(line) {
 			break
 		}
 		fields++
 		address = address || strings.Contains(line, "@")
-		date = date || yearOrTime.MatchString(line)
+		date = date || yearOrTime().MatchString(line)
 	}
 	return fields >= 3 && date && (address || namedHeader(lines[:fields]))
 }
 
-var yearOrTime = regexp.MustCompile(`\b(19|20)\d\d\b|\d\d?[:.]\d\d`)
+var yearOrTime = expression(`\b(19|20)\d\d\b|\d\d?[:.]\d\d`)
 
 // attributes gives how many lines from i on are an attribution; programs break
 // a long one into two or three.
@@ -132,7 +131,7 @@ func attributes(lines []string, i int) int {
 	if strings.TrimSpace(lines[i]) == "" {
 		return 0
 	}
-	wholeNext := i+1 < len(lines) && attribution.MatchString(lines[i+1])
+	wholeNext := i+1 < len(lines) && attribution().MatchString(lines[i+1])
 	joined := ""
 	for n := 1; n <= 3 && i+n <= len(lines); n++ {
 		joined = strings.TrimSpace(joined + " " + strings.TrimSpace(lines[i+n-1]))
@@ -140,7 +139,7 @@ func attributes(lines []string, i int) int {
 			n > 1 && (wholeNext || !beginsAttribution(lines[i])) {
 			return 0 // a line of the writer's own above the attribution
 		}
-		if attribution.MatchString(joined) || wrote.MatchString(joined) || wroteAt(joined) ||
+		if attribution().MatchString(joined) || wrote().MatchString(joined) || wroteAt(joined) ||
 			strings.HasSuffix(joined, ":") && n == 1 && strings.ContainsAny(joined, "0123456789") && quoteIsNext(lines, i+n) {
 			return n
 		}

@@ -1,7 +1,6 @@
 package inbox
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -45,15 +44,15 @@ func readable(m Mail) string {
 }
 
 var (
-	letterID  = regexp.MustCompile(`<letter-(\d{1,18})@([^<>@\s]+)>`)
-	reference = regexp.MustCompile(`\bH-(\d{1,18})\b`)
+	letterID  = expression(`<letter-(\d{1,18})@([^<>@\s]+)>`)
+	reference = expression(`\bH-(\d{1,18})\b`)
 )
 
 // letterOf finds the letter of ours that a mail answers (RFC 5322 §3.6.4).
 func letterOf(m Mail, domain string) int64 {
 	fields := strings.Join(append(m.Header.Values("References"), m.Header.Values("In-Reply-To")...), " ")
 	found := int64(0)
-	for _, id := range letterID.FindAllStringSubmatch(bounded(fields), -1) {
+	for _, id := range letterID().FindAllStringSubmatch(bounded(fields), -1) {
 		if domain != "" && strings.EqualFold(id[2], domain) {
 			found, _ = strconv.ParseInt(id[1], 10, 64) // digits, at most 18
 		}
@@ -63,7 +62,7 @@ func letterOf(m Mail, domain string) int64 {
 
 // caseOf finds the number of a case of ours in a subject.
 func caseOf(subject string) int64 {
-	found := reference.FindStringSubmatch(bounded(subject))
+	found := reference().FindStringSubmatch(bounded(subject))
 	if found == nil {
 		return 0
 	}

@@ -2,7 +2,6 @@ package inbox
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 
 	"heed/consent"
@@ -46,8 +45,8 @@ func (r reading) feedback() (string, bool) {
 // Reports of providers that carry the mail without the machine part of
 // RFC 5965.
 var (
-	outlookReport  = regexp.MustCompile(`(?i)^\s*complaint about message from\b`)
-	providerReport = regexp.MustCompile(`(?i)^\s*(client tos notification|\[spamcop \(|(e-?mail )?feedback report for ip |abuse report (about|regarding|for) )`)
+	outlookReport  = expression(`(?i)^\s*complaint about message from\b`)
+	providerReport = expression(`(?i)^\s*(client tos notification|\[spamcop \(|(e-?mail )?feedback report for ip |abuse report (about|regarding|for) )`)
 )
 
 func (r reading) complaint() (consent.Request, bool) {
@@ -58,16 +57,16 @@ func (r reading) complaint() (consent.Request, bool) {
 		marked = marked || bytes.Contains(p.Content, []byte("X-HmXmrOriginalRecipient"))
 	}
 	switch {
-	case outlookReport.MatchString(r.Subject) && (marked || returned):
+	case outlookReport().MatchString(r.Subject) && (marked || returned):
 		return verdict(consent.KindSpamReport, 0.9, "outlook-report", r.Subject), true
 	case r.role != RoleBounces && r.role != RoleAbuse:
-	case providerReport.MatchString(r.Subject):
+	case providerReport().MatchString(r.Subject):
 		return verdict(consent.KindSpamReport, 0.8, "provider-report", r.Subject), true
 	}
 	return consent.Request{}, false
 }
 
-var abuseWords = regexp.MustCompile(`(?i)\b(spam|spamming|unsolicited|junk|abus\w*|phish\w*|malware|virus|scam|fraud\w*|hacked|harass\w*|complain\w*|illegal\w*|lawyer|police|bel[aä]stig\w*|beschwer\w*|unerw[uü]nscht\w*|plainte|ind[eé]sirable\w*|denuncia\w*|no deseado\w*|reclam\w*)`)
+var abuseWords = expression(`(?i)\b(spam|spamming|unsolicited|junk|abus\w*|phish\w*|malware|virus|scam|fraud\w*|hacked|harass\w*|complain\w*|illegal\w*|lawyer|police|bel[aä]stig\w*|beschwer\w*|unerw[uü]nscht\w*|plainte|ind[eé]sirable\w*|denuncia\w*|no deseado\w*|reclam\w*)`)
 
 // abuse is what a person writes to abuse@: about mail of ours, or in words of
 // a complaint. What it means is for a person to say.
@@ -79,7 +78,7 @@ func (r reading) abuse() (consent.Request, bool) {
 		return verdict(consent.KindReview, 0.5, "about-our-mail", r.Subject), true
 	}
 	text := r.Subject + "\n" + r.Text
-	if word := abuseWords.FindString(text); word != "" {
+	if word := abuseWords().FindString(text); word != "" {
 		return verdict(consent.KindReview, 0.4, "abuse-words", word), true
 	}
 	return consent.Request{}, false

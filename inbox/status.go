@@ -3,7 +3,6 @@ package inbox
 import (
 	"encoding/json"
 	"net/textproto"
-	"regexp"
 	"strings"
 
 	"heed/consent"
@@ -46,21 +45,21 @@ func readStatus(text string) []told {
 		}
 		words := fields.Get("Diagnostic-Code")
 		all = append(all, told{recipient, fields.Get("Action"), consent.Refusal{
-			Status: enhancedStatus.FindString(fields.Get("Status")), Words: words, Step: stepOf(words)}})
+			Status: enhancedStatus().FindString(fields.Get("Status")), Words: words, Step: stepOf(words)}})
 	}
 	return all
 }
 
-var blankLine = regexp.MustCompile(`\n[ \t]*\n`)
+var blankLine = expression(`\n[ \t]*\n`)
 
 // statusGroups cuts at blank lines, and, for servers that leave them out,
 // before the second Final-Recipient of a group.
 func statusGroups(text string) []string {
 	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	var groups []string
-	for _, group := range blankLine.Split(text, -1) {
+	for _, group := range blankLine().Split(text, -1) {
 		for {
-			at := finalRecipient.FindAllStringIndex(group, 2)
+			at := finalRecipient().FindAllStringIndex(group, 2)
 			if len(at) < 2 {
 				break
 			}
@@ -71,7 +70,7 @@ func statusGroups(text string) []string {
 	return groups
 }
 
-var finalRecipient = regexp.MustCompile(`(?im)^final-recipient[ \t]*:`)
+var finalRecipient = expression(`(?im)^final-recipient[ \t]*:`)
 
 func readFields(group string) textproto.MIMEHeader {
 	fields := textproto.MIMEHeader{}

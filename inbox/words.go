@@ -3,7 +3,6 @@ package inbox
 import (
 	"encoding/hex"
 	"html"
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -26,11 +25,11 @@ type sentence struct {
 }
 
 var (
-	negated    = regexp.MustCompile(`(?i)n['’´` + "`" + `]t\b`)
-	joinedWord = regexp.MustCompile(`(\p{L})[-‐‑](\p{L})`)
-	enclitic   = regexp.MustCompile(`(?i)[-‐‑](moi|nous|vous|toi|les|le|la|lui|en|y|je|tu|il|on|me|te|se|lhes?|nos|vos|los?|las)\b`)
-	damage     = regexp.MustCompile("\uFFFD+")
-	lostLetter = regexp.MustCompile(`(\p{L})\?{1,2}(\p{Ll})`)
+	negated    = expression(`(?i)n['’´` + "`" + `]t\b`)
+	joinedWord = expression(`(\p{L})[-‐‑](\p{L})`)
+	enclitic   = expression(`(?i)[-‐‑](moi|nous|vous|toi|les|le|la|lui|en|y|je|tu|il|on|me|te|se|lhes?|nos|vos|los?|las)\b`)
+	damage     = expression("\uFFFD+")
+	lostLetter = expression(`(\p{L})\?{1,2}(\p{Ll})`)
 )
 
 // foldWords brings a text to the form in which words are compared: no accents,
@@ -53,11 +52,11 @@ func splitWords(text string) []string {
 
 // splitPauses gives the words, and how many stand before each comma.
 func splitPauses(text string) (words []string, pauses []int) {
-	text = negated.ReplaceAllString(wideLetters(text), "nt")
-	text = enclitic.ReplaceAllString(text, " $1") // "retirez-moi" and "deixem-me" are two words
-	text = joinedWord.ReplaceAllString(text, "$1$2")
-	text = lostLetter.ReplaceAllString(text, "$1\uFFFD$2") // "d?sabonner"
-	text = withoutApostrophes(damage.ReplaceAllString(text, "\uFFFD"))
+	text = negated().ReplaceAllString(wideLetters(text), "nt")
+	text = enclitic().ReplaceAllString(text, " $1") // "retirez-moi" and "deixem-me" are two words
+	text = joinedWord().ReplaceAllString(text, "$1$2")
+	text = lostLetter().ReplaceAllString(text, "$1\uFFFD$2") // "d?sabonner"
+	text = withoutApostrophes(damage().ReplaceAllString(text, "\uFFFD"))
 	start := -1
 	for i, r := range text {
 		alone := unspaced(r)
@@ -136,12 +135,12 @@ func repaired(text string) string {
 	if strings.Contains(text, "=") {
 		text = undoQuotedPrintable(text)
 	}
-	return mistaken.ReplaceAllStringFunc(text, func(word string) string {
+	return mistaken().ReplaceAllStringFunc(text, func(word string) string {
 		return undoMistaken(undoMistaken(word)) // some do it twice
 	})
 }
 
-var mistaken = regexp.MustCompile(`\S*[\x{C2}-\x{F4}][\x{80}-\x{BF}\x{152}-\x{2122}]\S*`)
+var mistaken = expression(`\S*[\x{C2}-\x{F4}][\x{80}-\x{BF}\x{152}-\x{2122}]\S*`)
 
 // undoMistaken gives the word whose UTF-8 was taken for Windows-1252 or
 // Latin-1, or the word itself.
@@ -163,10 +162,10 @@ func undoMistaken(word string) string {
 	return string(raw)
 }
 
-var quotedOctets = regexp.MustCompile(`(=[0-9A-F]{2})+`)
+var quotedOctets = expression(`(=[0-9A-F]{2})+`)
 
 func undoQuotedPrintable(text string) string {
-	return quotedOctets.ReplaceAllStringFunc(text, func(run string) string {
+	return quotedOctets().ReplaceAllStringFunc(text, func(run string) string {
 		raw, err := hex.DecodeString(strings.ReplaceAll(run, "=", ""))
 		if err != nil || raw[0] < utf8.RuneSelf {
 			return run
@@ -215,20 +214,20 @@ func newSentence(text string, subject bool) sentence {
 
 // sentenceEnd: the last group are the marks after which no space need follow,
 // of the scripts of the Far East, of Arabic, Urdu, Hindi and Armenian.
-var sentenceEnd = regexp.MustCompile(`[.!?;]+(\s|$)|[。｡．！？；؟؛۔।॥։።။။]+`)
+var sentenceEnd = expression(`[.!?;]+(\s|$)|[。｡．！？；؟؛۔।॥։።။။]+`)
 
 // numbered is "Art. 17": no end of a sentence.
-var numbered = regexp.MustCompile(`\.[ \t]*(\d)`)
+var numbered = expression(`\.[ \t]*(\d)`)
 
 // ordinal is "17. cikk" or "3. märz", and none either.
-var ordinal = regexp.MustCompile(`(\d)\.([ \t]+\p{Ll})`)
+var ordinal = expression(`(\d)\.([ \t]+\p{Ll})`)
 
 func markEnds(text string) string {
-	text = ordinal.ReplaceAllString(numbered.ReplaceAllString(text, " $1"), "$1$2")
+	text = ordinal().ReplaceAllString(numbered().ReplaceAllString(text, " $1"), "$1$2")
 	lines := strings.Split(text, "\n")
 	var out strings.Builder
 	for i, line := range lines {
-		out.WriteString(sentenceEnd.ReplaceAllString(strings.TrimSpace(line)+" ", "\x00"))
+		out.WriteString(sentenceEnd().ReplaceAllString(strings.TrimSpace(line)+" ", "\x00"))
 		if i+1 < len(lines) && endsHere(line, lines[i+1]) {
 			out.WriteByte('\x00')
 		}
