@@ -23,6 +23,9 @@ func TestEveryCommandSaysWhatItDoes(t *testing.T) {
 		if leaf.Help == "" || !strings.Contains(leaf.Detail, "Example") || !strings.Contains(leaf.Detail, "heed "+leaf.Parent.Name) && leaf.Parent.Type == kong.CommandNode {
 			t.Errorf("heed %s: purpose %q, detail %q", leaf.Path(), leaf.Help, leaf.Detail)
 		}
+		if _, runs := leaf.Target.Addr().Interface().(runner); !runs {
+			t.Errorf("heed %s cannot be run", leaf.Path())
+		}
 	}
 }
 

@@ -28,23 +28,40 @@ func main() {
 // run is the program as a function: it gives the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
 	talk := voice{out: stdout, err: stderr, json: slices.Contains(args, "--json")}
-	var commands cli
-	parser, err := newParser(&commands, talk)
-	if err != nil {
-		return talk.fail(err)
-	}
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	parsed, err := parser.Parse(args)
+	command, flags, err := parse(args, talk)
 	if err != nil {
-		return talk.fail(usage(err))
+		return talk.fail(err)
 	}
 	ctx, stop := untilSignal(context.Background())
 	defer stop()
-	a := &app{voice: talk, ctx: ctx, flags: commands.settingFlags, env: os.Environ()}
+	a := &app{voice: talk, ctx: ctx, flags: flags, env: os.Environ()}
 	defer a.close()
-	return talk.fail(a.scrub(parsed.Run(a)))
+	return talk.fail(a.scrub(command.Run(a)))
+}
+
+// runner is a command with its flags and arguments.
+type runner interface{ Run(*app) error }
+
+// parse finds the command that was named. The description of all the others is
+// left behind: a server runs for months and needs it no more.
+func parse(args []string, talk voice) (runner, settingFlags, error) {
+	var commands cli
+	parser, err := newParser(&commands, talk)
+	if err != nil {
+		return nil, settingFlags{}, err
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return nil, settingFlags{}, usage(err)
+	}
+	command, runs := parsed.Selected().Target.Addr().Interface().(runner)
+	if !runs {
+		return nil, settingFlags{}, fmt.Errorf("%s cannot be run", parsed.Command())
+	}
+	return command, commands.settingFlags, nil
 }
 
 func newParser(commands *cli, talk voice) (*kong.Kong, error) {
