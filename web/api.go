@@ -50,24 +50,29 @@ type api struct {
 	doors Doors
 	rates *rates
 	busy  sync.Map // keys of idempotency that are at work in this process
-	doc   []byte
+
+	open func()                 // makes the operations
+	doc  func() ([]byte, error) // their description
 }
 
 // ourErrors makes huma answer with our problems; it has one place for that,
 // which all servers of a process share.
 var ourErrors = sync.OnceFunc(func() { huma.NewError = refusal })
 
-func newAPI(o Options) (*api, error) {
+// newAPI leaves the operations to the first request: what describes them takes a
+// megabyte, and many an installation is never asked by a program.
+func newAPI(o Options) *api {
 	ourErrors()
 	a := &api{mux: http.NewServeMux(), log: o.Log, now: o.Now, doors: o.Doors, rates: newRates(o.Doors.Rate, o.Now),
 		real: Room{Store: o.Store, Desk: o.Doors.Desk, PublicURL: o.PublicURL}}
-	config := huma.Config{OpenAPI: description(), Formats: map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
-		DefaultFormat: "application/json", RejectUnknownQueryParameters: true}
-	a.huma = humago.New(a.mux, config)
-	a.operations()
-	var err error
-	a.doc, err = a.describe()
-	return a, err
+	a.open = sync.OnceFunc(func() {
+		config := huma.Config{OpenAPI: description(), Formats: map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat},
+			DefaultFormat: "application/json", RejectUnknownQueryParameters: true}
+		a.huma = humago.New(a.mux, config)
+		a.operations()
+	})
+	a.doc = sync.OnceValues(a.describe)
+	return a
 }
 
 // operations registers all of them.
@@ -269,10 +274,16 @@ func (c *call) settle(ctx context.Context, k kept) error {
 // ServeHTTP answers in the form of a problem also where there is no such
 // operation.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.open()
 	if r.URL.Path == "/v1/openapi.json" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		doc, err := a.doc()
+		if err != nil {
+			writeProblem(w, problem(http.StatusInternalServerError, "failed", "the description cannot be written", "heed api describe tells why"))
+			return
+		}
 		w.Header().Set("Content-Type", "application/vnd.oai.openapi+json;version=3.1")
 		w.Header().Set("Cache-Control", "public, max-age=300")
-		_, _ = w.Write(a.doc) // a client that has gone away needs no description
+		_, _ = w.Write(doc) // a client that has gone away needs no description
 		return
 	}
 	handler, pattern := a.mux.Handler(r)

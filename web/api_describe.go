@@ -49,10 +49,7 @@ func (a *api) describe() ([]byte, error) {
 
 // Describe gives the published file of the API.
 func Describe() ([]byte, error) {
-	o := Options{}
-	a, err := newAPI(o)
-	if err != nil {
-		return nil, err
-	}
-	return a.doc, nil
+	a := newAPI(Options{})
+	a.open()
+	return a.doc()
 }

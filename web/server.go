@@ -75,9 +75,7 @@ func New(o Options) (*Server, error) {
 	if err := s.o.Registry.Register(newSentAfter(o.Store, s.o.Now)); err != nil {
 		return nil, fmt.Errorf("registering the count of broken promises: %w", err)
 	}
-	if s.api, err = newAPI(s.o); err != nil {
-		return nil, err
-	}
+	s.api = newAPI(s.o)
 	s.mux = s.routes()
 	return s, nil
 }
