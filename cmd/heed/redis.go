@@ -60,12 +60,14 @@ func dialRedis(address string) (redis.UniversalClient, error) {
 			return nil, errRedisURL
 		}
 		options.MaintNotificationsConfig = quiet
+		small(&options.ReadBufferSize, &options.WriteBufferSize, &options.PipelineReadBufferSize, &options.PipelineWriteBufferSize)
 		return redis.NewClient(options), nil
 	case "redis+sentinel", "rediss+sentinel":
 		options, err := redis.ParseFailoverURL(strings.TrimSuffix(scheme, "+sentinel") + "://" + rest)
 		if err != nil || options.MasterName == "" {
 			return nil, errRedisURL
 		}
+		small(&options.ReadBufferSize, &options.WriteBufferSize, &options.PipelineReadBufferSize, &options.PipelineWriteBufferSize)
 		return redis.NewFailoverClient(options), nil
 	case "redis+cluster", "rediss+cluster":
 		options, err := redis.ParseClusterURL(strings.TrimSuffix(scheme, "+cluster") + "://" + rest)
@@ -73,9 +75,21 @@ func dialRedis(address string) (redis.UniversalClient, error) {
 			return nil, errRedisURL
 		}
 		options.MaintNotificationsConfig = quiet
+		small(&options.ReadBufferSize, &options.WriteBufferSize, &options.PipelineReadBufferSize, &options.PipelineWriteBufferSize)
 		return redis.NewClusterClient(options), nil
 	}
 	return nil, errRedisURL
+}
+
+// small makes the buffers of a connection fit what goes through them, numbers of jobs:
+// what go-redis takes for two dozen connections is more than a megabyte. An address
+// may say otherwise.
+func small(sizes ...*int) {
+	for _, size := range sizes {
+		if *size == 0 {
+			*size = 8 << 10
+		}
+	}
 }
 
 // embeddedRedis runs Redis in this process, without a port. Its clock has to
@@ -93,11 +107,13 @@ func embeddedRedis() *transport {
 }
 
 func inProcess(server *miniredis.Miniredis) *redis.Client {
-	client := redis.NewClient(&redis.Options{
+	options := &redis.Options{
 		Addr:                     "in-process",
 		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+	}
+	small(&options.ReadBufferSize, &options.WriteBufferSize, &options.PipelineReadBufferSize, &options.PipelineWriteBufferSize)
+	client := redis.NewClient(options)
 	client.AddHook(idle{server})
 	return client
 }
