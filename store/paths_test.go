@@ -25,8 +25,8 @@ var yesPaths = map[string]string{
 	"wishes":            "centre",
 	"returns":           "undo",
 	"parseLine":         "it reads what replay repeats",
-	"replay":            "it repeats noes, erasures and what ended them, as the journal has them; see TestRestoredDatabaseForgetsNoOptOut",
-	"choice":            "it takes the yes of a bundle over for whoever has nothing on record; see TestTransfer",
+	"replay":            "restore",
+	"choice":            "takeover",
 	"recordRestriction": "the scope is restricted, which is no choice",
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,17 @@ type play struct {
 	links  []consent.Link // of sign-ups
 	undos  []consent.Link
 	n      int
+
+	o       store.Options
+	seller  *store.Store // opened when a business is taken over first
+	backups []backedUp
+	copied  map[string]consent.State // what the copy held that was just put back
+}
+
+// backedUp is a copy of the database, and what stood in it.
+type backedUp struct {
+	file   string
+	states map[string]consent.State
 }
 
 func (p *play) email() string { return p.emails[p.r.IntN(len(p.emails))] }
@@ -204,6 +216,34 @@ var steps = map[string]func(*play) error{
 		}
 		return p.Erase(context.Background(), id)
 	},
+	"backup": func(p *play) error {
+		p.n++
+		file := filepath.Join(p.t.TempDir(), fmt.Sprint("backup", p.n))
+		states := p.states()
+		_, err := p.Backup(context.Background(), file)
+		p.backups = append(p.backups, backedUp{file, states})
+		return err
+	},
+	"restore": func(p *play) error { // an older copy comes back, and the next start replays the journal
+		if p.copied = p.states(); len(p.backups) == 0 {
+			return nil
+		}
+		one := p.backups[p.r.IntN(len(p.backups))]
+		if err := errors.Join(p.TendJournal(context.Background()), p.Close()); err != nil {
+			return err
+		}
+		_, err := store.Restore(context.Background(), p.o, one.file)
+		p.copied = one.states
+		return errors.Join(err, p.open())
+	},
+	"takeover": func(p *play) error { // of a business whose people are partly ours
+		bundle, fingerprint, err := p.bundle()
+		if err != nil {
+			return err
+		}
+		_, err = p.ImportTransfer(context.Background(), bundle, fingerprint, store.StaffAct{Staff: "kim"})
+		return err
+	},
 	"time": func(p *play) error {
 		*p.now = p.now.Add(time.Duration(p.r.IntN(60)) * time.Hour)
 		_, err := p.ExpireSignUps(context.Background())
@@ -252,29 +292,58 @@ func TestNothingButOnesOwnActTurnsANoIntoAYes(t *testing.T) {
 		url   func(t *testing.T) string
 		plays int
 	}{
-		"sqlite":   {func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "heed.db") }, 60},
+		"sqlite":   {func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "heed.db") }, 50},
 		"postgres": {func(t *testing.T) string { return storetest.QuickPostgres(t) }, 8},
 	} {
 		t.Run(name, func(t *testing.T) { playAll(t, one.url(t), one.plays) })
 	}
 }
 
+// bundle is what a seller hands over, who knows some of our people, what they
+// chose there, and one whom nobody there knows any more.
+func (p *play) bundle() (*bytes.Reader, string, error) {
+	ctx := context.Background()
+	if p.seller == nil {
+		p.seller = opened(p.t, store.Options{URL: "sqlite:" + filepath.Join(p.t.TempDir(), "seller.db"), Keys: filepath.Join(p.t.TempDir(), "seller"),
+			Policy: consent.NewPolicyVersion("theirs", []byte("other")), Now: p.o.Now})
+	}
+	_, err := p.seller.Import(ctx, []store.Contact{{Row: 2, Email: p.email(), Topics: []string{"product"}, PartnerOffers: true, Sharing: true,
+		ConsentAt: p.sometime(), ConsentSource: "list", ConsentText: "yes"}}, "file", false)
+	if err != nil {
+		return nil, "", err
+	}
+	scope := []consent.Scope{consent.ScopeMarketing, consent.ScopePartner, consent.ScopeSharing, consent.TopicScope(1)}[p.r.IntN(4)]
+	if _, err := p.seller.OptOut(ctx, store.OptOut{Key: keyOf(p.t, p.seller, p.email()), Scope: scope, Received: p.sometime(), Via: consent.ViaPage}); err != nil {
+		return nil, "", err
+	}
+	var out bytes.Buffer
+	sum, err := p.seller.ExportTransfer(ctx, &out, "Harbour", store.StaffAct{Staff: "ann", Second: "bo"})
+	return bytes.NewReader(out.Bytes()), sum.Fingerprint, err
+}
+
+// open starts heed anew on the same database, keys and journal.
+func (p *play) open() (err error) {
+	if p.Store, err = store.Open(context.Background(), p.o); err != nil {
+		return err
+	}
+	return p.SyncTopics(context.Background(), []store.Named{{ID: "product", Name: "P"}, {ID: "events", Name: "E"}}, nil)
+}
+
 func playAll(t *testing.T, url string, plays int) {
 	now := time.Now()
-	s, err := store.Open(context.Background(), store.Options{URL: url, Keys: filepath.Join(t.TempDir(), "keys"), Journal: filepath.Join(t.TempDir(), "journal"),
-		Policy: consent.NewPolicyVersion("first", []byte("text")), Now: func() time.Time { return now }})
-	must(t, err)
-	defer s.Close()
-	must(t, s.SyncTopics(context.Background(), []store.Named{{ID: "product", Name: "P"}, {ID: "events", Name: "E"}}, nil))
+	p := &play{t: t, now: &now, o: store.Options{URL: url, Keys: filepath.Join(t.TempDir(), "keys"), Journal: filepath.Join(t.TempDir(), "journal"),
+		Policy: consent.NewPolicyVersion("first", []byte("text")), Now: func() time.Time { return now }}}
+	must(t, p.open())
+	defer func() { p.Close() }()
 	counted, turned := map[string]int{}, 0
 	for seed := range plays {
-		p := &play{Store: s, t: t, r: rand.New(rand.NewPCG(uint64(seed), 7)), now: &now}
+		*p = play{Store: p.Store, t: t, r: rand.New(rand.NewPCG(uint64(seed), 7)), now: &now, o: p.o}
 		for i := range 3 {
 			p.emails = append(p.emails, fmt.Sprintf("p%d.%d@example.org", seed, i))
 		}
-		turned += p.run(seed, 30, counted)
+		turned += p.run(seed, 32, counted)
 	}
-	clean(t, s)
+	clean(t, p.Store)
 	for name := range steps {
 		if counted[name] == 0 && plays >= 50 { // a few plays are a sample
 			t.Errorf("the step %s was never walked to its end", name)
@@ -326,6 +395,9 @@ func (p *play) judge(seed int, told []string, email string, was, is consent.Stat
 			p.t.Errorf("seed %d: after %v the no of %s to %s is a yes: %s, then %s", seed, told, email, scope, was.Encode(), is.Encode())
 		case refusedNow(was, scope) && yes:
 			turned++
+		case step == "restore" && yes && after != markOf(p.copied[email], scope):
+			p.t.Errorf("seed %d: after %v the yes of %s to %s is none of the copy: %s, then %s", seed, told, email, scope, p.copied[email].Encode(), is.Encode())
+		case step == "restore":
 		case before.Choice == consent.In && after.Choice == consent.In && before.Policy != after.Policy && !slices.Contains(append(own, "agree"), step):
 			p.t.Errorf("seed %d: after %v the yes of %s to %s counts for another version: %s, then %s", seed, told, email, scope, was.Encode(), is.Encode())
 		}
