@@ -29,7 +29,7 @@ func TestChoosingOnPostgres(t *testing.T) {
 		t.Errorf("the signal was recorded %v, then %v: %v, %v", fresh, again, err, err2)
 	}
 	for i, want := range []bool{true, false} {
-		if asked, err := s.MailLink(ctx, key, "en"); err != nil || asked != want {
+		if asked, err := s.MailLink(ctx, key, "", "en"); err != nil || asked != want {
 			t.Errorf("link %d: %v, %v", i+1, asked, err)
 		}
 	}

@@ -64,7 +64,7 @@ func TestLinksAreMailedSeldom(t *testing.T) {
 	must(t, err)
 	var asked []bool
 	for range 10 {
-		one, err := s.MailLink(ctx, key, "en")
+		one, err := s.MailLink(ctx, key, "", "en")
 		must(t, err)
 		asked = append(asked, one)
 		now = now.Add(30*time.Minute + time.Second)
@@ -76,7 +76,7 @@ func TestLinksAreMailedSeldom(t *testing.T) {
 		}
 	}
 	now = now.Add(24 * time.Hour)
-	if again, err := s.MailLink(ctx, key, "en"); err != nil || !again {
+	if again, err := s.MailLink(ctx, key, "", "en"); err != nil || !again {
 		t.Errorf("a day later: %v, %v", again, err)
 	}
 }

@@ -20,22 +20,26 @@ const (
 	freshADay  = 3
 )
 
-// MailLink writes a letter with a fresh link to the address on file under a
-// key, if somebody is there who may be written to and had none lately. Whoever
-// asked is told the same whatever asked says.
-func (s *Store) MailLink(ctx context.Context, key consent.Key, language string) (asked bool, err error) {
-	if _, known, err := s.PersonByKey(ctx, key); err != nil || !known {
-		return false, err
-	}
+// Links that are asked for within an hour by giving an address: from one network,
+// and by all together.
+const (
+	LinksOfNetwork = 20
+	LinksAnHour    = 500
+)
+
+// MailLink writes a letter with a fresh link to whoever has the address of a key,
+// unless it had one lately. All that is done here, and all that is answered, is the
+// same whether anybody is stored under the key: who that is, and whether they may
+// be written to, is looked up when the letter's turn comes, out of sight of whoever
+// asked. network is where they asked from (see Network), empty for programs.
+func (s *Store) MailLink(ctx context.Context, key consent.Key, network, language string) (asked bool, err error) {
 	err = s.inTx(ctx, "mailing a link", func(t *tx) error {
 		asked = false
-		held, err := t.lockKeys(ctx, []consent.Key{key})
-		if err != nil {
+		if err := t.countAsk(ctx, "link ", network, LinksOfNetwork, LinksAnHour); err != nil {
 			return err
 		}
-		one := held[key]
-		if one.subject == "" || consent.Decide(consent.Person{At: t.now, State: one.state}, consent.Message{Class: consent.Correspondence}, t.s.limits) != "" {
-			return nil
+		if _, err := t.lockKeys(ctx, []consent.Key{key}); err != nil {
+			return err
 		}
 		var hour, day int
 		if err := t.QueryRowContext(ctx, `SELECT count(CASE WHEN created > $3 THEN 1 END), count(*) FROM correspondence WHERE address = $1 AND kind = $2 AND created > $4`,
@@ -46,10 +50,10 @@ func (s *Store) MailLink(ctx context.Context, key consent.Key, language string) 
 			return nil
 		}
 		asked = true
-		_, err = t.write(ctx, one.subject, Correspondence{Kind: WriteChoices, Key: key.String(), Words: Words{Language: language}})
+		_, err = t.write(ctx, key.String(), Correspondence{Kind: WriteChoices, Key: key.String(), Words: Words{Language: language}})
 		return err
 	})
-	if asked {
+	if err == nil {
 		s.pokeAll()
 	}
 	return asked, err

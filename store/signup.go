@@ -31,8 +31,9 @@ const (
 // The kinds of letters that follow a sign-up; see worker/signup.go.
 const WriteSignUp = "signup" // the link that confirms it; or that nothing is left to confirm
 
-// ErrTooMany means that no more sign-ups are taken within this hour.
-var ErrTooMany = errors.New("too many sign-ups within the hour; try again later")
+// ErrTooMany means that no more sign-ups, or questions for a link, are taken within
+// this hour.
+var ErrTooMany = errors.New("too many within the hour; try again later")
 
 // SignUp is a form as somebody sent it in. Nothing in it is believed before the
 // click from its address.
@@ -71,7 +72,7 @@ func (s *Store) SignUp(ctx context.Context, in SignUp) error {
 		return err
 	}
 	err = s.inTx(ctx, "taking a sign-up", func(t *tx) error {
-		if err := t.countSignUp(ctx, in.Network); err != nil {
+		if err := t.countAsk(ctx, "", in.Network, SignUpsOfNetwork, SignUpsAnHour); err != nil {
 			return err
 		}
 		if _, err := t.lockKeys(ctx, []consent.Key{key}); err != nil {
@@ -83,21 +84,22 @@ func (s *Store) SignUp(ctx context.Context, in SignUp) error {
 	return err
 }
 
-// countSignUp counts it for its network and for all, and refuses it above the cap.
-func (t *tx) countSignUp(ctx context.Context, network string) error {
+// countAsk counts what anybody may ask for on a page, for its network and for all,
+// and refuses it above the cap. what parts the counts of different pages.
+func (t *tx) countAsk(ctx context.Context, what, network string, ofNetwork, anHour int) error {
 	hour := t.now.Unix() / int64(time.Hour/time.Second)
 	for _, one := range []struct {
 		network string
 		most    int
-	}{{network, SignUpsOfNetwork}, {"", SignUpsAnHour}} {
-		if one.network == "" && one.most == SignUpsOfNetwork {
+	}{{network, ofNetwork}, {"", anHour}} {
+		if one.network == "" && one.most == ofNetwork {
 			continue
 		}
 		var n int
 		err := t.QueryRowContext(ctx, `INSERT INTO signup_count (network, hour, n) VALUES ($1, $2, 1)
-			ON CONFLICT (network, hour) DO UPDATE SET n = signup_count.n + 1 RETURNING n`, one.network, hour).Scan(&n)
+			ON CONFLICT (network, hour) DO UPDATE SET n = signup_count.n + 1 RETURNING n`, what+one.network, hour).Scan(&n)
 		if err != nil {
-			return fmt.Errorf("counting sign-ups: %w", err)
+			return fmt.Errorf("counting what is asked for: %w", err)
 		}
 		if n > one.most {
 			return ErrTooMany

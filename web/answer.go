@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"heed/templates"
 )
@@ -58,6 +59,12 @@ func (s *Server) unavailable(w http.ResponseWriter, r *http.Request, route strin
 func (s *Server) tryAgain(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "30")
 	s.notice(w, r, http.StatusServiceUnavailable, templates.NoticeData{Kind: templates.NoticeTryAgain})
+}
+
+// tooMany answers whoever asks too often.
+func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) {
+	w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
+	s.notice(w, r, http.StatusTooManyRequests, templates.NoticeData{Kind: templates.NoticeTryAgain})
 }
 
 // home says what this host is, to whoever looks.

@@ -49,7 +49,7 @@ func (s *Server) openChoices(w http.ResponseWriter, r *http.Request) (link conse
 		s.askForLink(w, r, http.StatusGone, templates.AskLinkData{Late: true})
 		return link, false, false
 	case err == nil && link.Purpose == consent.PurposeChoices:
-		return link, true, true
+		return link, true, !s.guessed(w, r, link)
 	}
 	link, ok = s.open(w, r, consent.PurposeChoices, consent.PurposeOptOut)
 	return link, false, ok

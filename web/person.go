@@ -35,10 +35,10 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, purposes ...consen
 		link, err = ring.OpenUntil(r.PathValue("token"), s.o.Now())
 	}
 	if err != nil || !slices.Contains(purposes, link.Purpose) {
-		s.noSuchLink(w, r)
+		s.badLink(w, r)
 		return link, false
 	}
-	return link, true
+	return link, !s.guessed(w, r, link)
 }
 
 // action is the path that a form on a page of this link posts to. It keeps the language that was chosen.
@@ -68,16 +68,17 @@ func (s *Server) whoIs(r *http.Request, key consent.Key) (person, error) {
 		return person{}, err
 	}
 	who := person{lang: s.language(r, stored.Language), zone: time.UTC}
+	if who.state, err = s.o.Store.State(ctx, key); err != nil { // of anybody, so that a page takes the same work for all
+		return person{}, err
+	}
 	if known {
 		who.state, who.masked, who.email = stored.State, templates.Mask(stored.Email), stored.Email
 		who.id = stored.ID
 		if place, err := time.LoadLocation(stored.TimeZone); err == nil {
 			who.zone = place
 		}
-		return who, nil
 	}
-	who.state, err = s.o.Store.State(ctx, key)
-	return who, err
+	return who, nil
 }
 
 // languageOf is the language for an answer whose work is done: where it cannot

@@ -38,8 +38,9 @@ func (s *Server) sameSite(r *http.Request) bool {
 	return err == nil && from.Host != "" && (from.Host == r.Host || from.Host == s.host)
 }
 
-// Answers to questions for a link come this long after they were asked, so that
-// nobody learns from their time whether an address is on file.
+// Answers to questions for a link come this long after they were asked. The work
+// is the same whether an address is on file; this covers what the disk and the
+// caches make of it.
 const evenly = 250 * time.Millisecond
 
 // askForLink shows the page that mails a link.
@@ -108,7 +109,11 @@ func (s *Server) mailLink(w http.ResponseWriter, r *http.Request, key consent.Ke
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishWithin)
 	defer cancel()
 	lang := s.language(r, "")
-	asked, err := s.o.Store.MailLink(ctx, key, lang)
+	asked, err := s.o.Store.MailLink(ctx, key, s.o.Store.Network(sender(r)), lang)
+	if errors.Is(err, store.ErrTooMany) {
+		s.tooMany(w, r, time.Hour)
+		return
+	}
 	if err != nil {
 		s.unavailable(w, r, "link", err)
 		return

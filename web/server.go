@@ -56,6 +56,7 @@ type Server struct {
 	api     *api
 
 	announced announcement
+	guesses   guesses
 }
 
 // New makes a server. It fails where PublicURL is no URL, or where metrics of

@@ -27,12 +27,14 @@ func (s *Server) version(w http.ResponseWriter, r *http.Request) {
 	link, sealed := s.o.Store.Keys().Links.Open(r.PathValue("version"))
 	switch {
 	case err != nil:
+	case sealed == nil && s.guessed(w, r, link):
+		return
 	case sealed == nil && (link.Purpose == consent.PurposeChoices || link.Purpose == consent.PurposeOptOut || link.Purpose == consent.PurposeAgree):
 		d.Personal, d.Language = true, s.languageOf(r, link.Address)
 		shown, d.Agreed, err = s.agreedTo(r.Context(), all, link.Address)
 	default:
 		if shown = pick(all, r.PathValue("version")); shown == nil {
-			s.noSuchLink(w, r)
+			s.badLink(w, r)
 			return
 		}
 	}

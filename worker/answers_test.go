@@ -229,3 +229,30 @@ func TestTheHoursLettersAreCounted(t *testing.T) {
 	late.Store(int64(time.Hour + time.Minute))
 	b.letters(store.LettersAnHour + over)
 }
+
+// TestALinkThatAnybodyAskedFor goes to whoever is on file. For everybody else a
+// letter waits as well, so that nobody learns who is, and is dropped when its turn
+// comes.
+func TestALinkThatAnybodyAskedFor(t *testing.T) {
+	b := newBench(t, mailertest.Options{})
+	ctx := context.Background()
+	nobody := b.key("nobody@example.com")
+	_, err := b.store.Import(ctx, []store.Contact{{Row: 2, Email: "ann@example.com"}}, "", false)
+	for _, key := range []consent.Key{nobody, b.key("ann@example.com")} {
+		if err == nil {
+			_, err = b.store.MailLink(ctx, key, "", "en")
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := b.start(nil)
+	defer stop()
+	if got := b.letters(1); got[0].To != "ann@example.com" {
+		t.Errorf("the link went to %v", got[0].To)
+	}
+	b.holds("what nobody gets is dropped", func() bool {
+		all, err := b.store.Letters(ctx, nobody)
+		return err == nil && len(all) == 1 && all[0].State == "dropped"
+	})
+}
