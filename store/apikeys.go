@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // APIScopes are what a key of the API can be good for. read-only takes all
@@ -45,9 +46,32 @@ func (k APIKey) State(at time.Time) string {
 	return "active"
 }
 
+// partnerScope begins the scope of a partner's own key, before the partner's id.
+const partnerScope = "partner:"
+
+// PartnerArea is what only the key of a partner is good for, and all that it is
+// good for.
+const PartnerArea = "partner"
+
+// Partner names the one partner whose feed the key reads; empty: it is the key of
+// a program of our own.
+func (k APIKey) Partner() string {
+	if len(k.Scopes) != 1 {
+		return ""
+	}
+	id, is := strings.CutPrefix(k.Scopes[0], partnerScope)
+	if !is {
+		return ""
+	}
+	return id
+}
+
 // May tells whether the key is good for an area, and for changing something in
-// it.
+// it. Whoever reads a feed has been given it, so that not even admin does.
 func (k APIKey) May(area string, change bool) bool {
+	if area == PartnerArea || k.Partner() != "" {
+		return area == PartnerArea && k.Partner() != ""
+	}
 	if slices.Contains(k.Scopes, "admin") {
 		return true
 	}
@@ -99,9 +123,22 @@ func (k APIKey) check(now time.Time) error {
 		return errors.New("a key cannot expire in the past")
 	}
 	for _, one := range k.Scopes {
-		if !slices.Contains(APIScopes(), one) {
-			return fmt.Errorf("the scope %q is unknown; there are %s", one, strings.Join(APIScopes(), ", "))
+		if err := checkScope(one, len(k.Scopes) == 1); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func checkScope(scope string, alone bool) error {
+	id, partner := strings.CutPrefix(scope, partnerScope)
+	switch {
+	case partner && !alone:
+		return errors.New("the key of a partner reads its own feed and nothing else: partner:ID stands alone")
+	case partner && (id == "" || strings.ContainsFunc(id, unicode.IsSpace)):
+		return errors.New("partner: wants the id of a partner behind it, such as partner:acme")
+	case !partner && !slices.Contains(APIScopes(), scope):
+		return fmt.Errorf("the scope %q is unknown; there are %s, and partner:ID", scope, strings.Join(APIScopes(), ", "))
 	}
 	return nil
 }

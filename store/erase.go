@@ -138,7 +138,7 @@ func (t *tx) planErasure(ctx context.Context, c Case, key consent.Key, silent bo
 			return err
 		}
 	}
-	return t.planNotices(ctx, c.ID)
+	return t.planNotices(ctx, c.ID, keys, silent)
 }
 
 // blockErased writes the erased row of each key that has none. It gives the

@@ -21,25 +21,31 @@ type Shared struct {
 // may be given, and notes that the partner has them now. It asks what is
 // committed at this moment, so that whoever withdrew is not in it. last is 0 at
 // the end.
+//
+// It reads without a lock, and locks only those whom the partner had not got:
+// who withdrew between the two is found then, and the page read again.
 func (s *Store) FeedPage(ctx context.Context, partner string, after int64, n int) (page []Shared, last int64, err error) {
-	for try := 0; try < 3; try++ {
-		err = s.inTx(ctx, "reading what is shared with a partner", func(t *tx) error {
-			var fresh []consent.Key
-			if page, fresh, last, err = t.feedPage(ctx, partner, after, min(n, importChunk)); err != nil || len(fresh) == 0 {
-				return err
-			}
-			return t.noteShared(ctx, partner, fresh)
-		})
+	for range 3 {
+		var fresh []consent.Key
+		if page, fresh, last, err = s.feedPage(ctx, partner, after, min(n, importChunk)); err != nil || len(fresh) == 0 {
+			return page, last, err
+		}
+		err = s.inTx(ctx, "noting what a partner has", func(t *tx) error { return t.noteShared(ctx, partner, fresh) })
 		if !errors.Is(err, errTurned) {
 			break
 		}
 	}
-	return page, last, err
+	if err != nil {
+		return nil, 0, fmt.Errorf("reading what is shared with a partner: %w", err)
+	}
+	return page, last, nil
 }
 
-// feedPage reads them; fresh are those whom the partner had not got.
-func (t *tx) feedPage(ctx context.Context, partner string, after int64, n int) (page []Shared, fresh []consent.Key, last int64, err error) {
-	found, err := t.QueryContext(ctx, `SELECT `+personColumns+` FROM person p JOIN address a ON a.key = p.address
+// feedPage reads them; fresh are those whom the partner had not got. Who shares is
+// read before what the partner has: a withdrawal between the two makes fresh whom
+// the lock then refuses.
+func (s *Store) feedPage(ctx context.Context, partner string, after int64, n int) (page []Shared, fresh []consent.Key, last int64, err error) {
+	found, err := s.read.QueryContext(ctx, `SELECT `+personColumns+` FROM person p JOIN address a ON a.key = p.address
 		WHERE p.id > $1 AND a.state LIKE '%"sh":%' ORDER BY p.id LIMIT $2`, after, n)
 	if err != nil {
 		return nil, nil, 0, fmt.Errorf("reading who shares: %w", err)
@@ -51,7 +57,7 @@ func (t *tx) feedPage(ctx context.Context, partner string, after int64, n int) (
 	if len(people) == n {
 		last = people[n-1].ID
 	}
-	had, err := t.alreadyShared(ctx, partner, people)
+	had, err := s.alreadyShared(ctx, partner, people)
 	for _, p := range people {
 		if !p.State.Shares() {
 			continue
@@ -64,12 +70,16 @@ func (t *tx) feedPage(ctx context.Context, partner string, after int64, n int) (
 	return page, fresh, last, err
 }
 
-func (t *tx) alreadyShared(ctx context.Context, partner string, people []Person) (map[string]bool, error) {
+func (s *Store) alreadyShared(ctx context.Context, partner string, people []Person) (map[string]bool, error) {
 	args := []any{partner}
 	for _, p := range people {
 		args = append(args, p.Key.String())
 	}
-	keys, err := t.texts(ctx, `SELECT address FROM shared WHERE partner = $1 AND address IN (`+list(len(people), 2)+`)`, args...)
+	found, err := s.read.QueryContext(ctx, `SELECT address FROM shared WHERE partner = $1 AND address IN (`+list(len(people), 2)+`)`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading what a partner has: %w", err)
+	}
+	keys, err := gather(found, single[string])
 	had := make(map[string]bool, len(keys))
 	for _, key := range keys {
 		had[key] = true

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"heed/consent"
 )
 
 // Notice is that another system is told of an erasure.
@@ -41,8 +43,15 @@ type Erased struct {
 const systemSilence = 3 * 24 * time.Hour
 
 // planNotices lists the systems that are to be told, with the jobs that do it.
-func (t *tx) planNotices(ctx context.Context, caseNo int64) error {
+func (t *tx) planNotices(ctx context.Context, caseNo int64, keys []consent.Key, restored bool) error {
 	for i, one := range t.s.plan.Systems {
+		tells, err := t.tells(ctx, one.ID, keys, restored)
+		if err != nil {
+			return err
+		}
+		if !tells {
+			continue
+		}
 		id, err := t.take(ctx, "system_notice", 1)
 		if err != nil {
 			return err

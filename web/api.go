@@ -29,6 +29,7 @@ type Doors struct {
 	SandboxPages func() http.Handler
 	Rate         float64 // requests a second and key; 0: 50
 	Providers    []Provider
+	Partners     map[string][]string // by id, the fields of a person that a partner is given beside the address
 }
 
 // Room is what a key reaches.
@@ -84,6 +85,7 @@ func (a *api) operations() {
 	a.campaigns()
 	a.cases()
 	a.suppressions()
+	a.partner()
 }
 
 // call is one request of a program.

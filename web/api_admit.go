@@ -48,9 +48,19 @@ func (a *api) admits(c *call, o operation) *Problem {
 		return c.tooMany(wait, "this key sends requests too fast")
 	}
 	if !key.May(o.area, o.method != http.MethodGet) {
-		return problem(http.StatusForbidden, "scope_missing", "this key is not good for "+o.area+" with "+o.method, "heed token create makes a key with the scopes that are needed")
+		return problem(http.StatusForbidden, "scope_missing", "this key is not good for "+o.area+" with "+o.method, scopeHint(o.area))
+	}
+	if _, known := a.doors.Partners[key.Partner()]; !known && key.Partner() != "" {
+		return problem(http.StatusForbidden, "partner_unknown", "the partner of this key is given nothing any more", "whoever runs this server can say why: no [[partner]] of heed.toml has the id")
 	}
 	return a.lead(c)
+}
+
+func scopeHint(area string) string {
+	if area == store.PartnerArea {
+		return "only a partner's own key reads its feed: heed token create NAME --scope partner:ID makes one"
+	}
+	return "heed token create makes a key with the scopes that are needed"
 }
 
 // lead chooses what the key reaches. A test key never comes near the store of

@@ -26,6 +26,7 @@ something may be sent again with the same Idempotency-Key. Unknown fields are re
 			{Name: "campaigns", Description: "Newsletters and partner offers."},
 			{Name: "cases", Description: "Privacy requests."},
 			{Name: "suppressions", Description: "Addresses that are not written to."},
+			{Name: "partner", Description: "For partners: who agreed that you get their data, and who does no more. Your key says which partner you are."},
 		},
 		Components: &huma.Components{
 			Schemas:         huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),

@@ -91,6 +91,8 @@ var meanings = []struct {
 	{store.ErrState, http.StatusConflict, "wrong_state", "read it again: its state has changed"},
 	{store.ErrRefused, http.StatusConflict, "refused", ""},
 	{templates.ErrMarketing, http.StatusUnprocessableEntity, "advertises", "take it out, or send it as a campaign to those who want to hear of it"},
+	{store.ErrSaid, http.StatusUnprocessableEntity, "invalid_request", "a withdrawal is answered with stopped, an erasure with deleted or kept, and either with accepted"},
+	{store.ErrAnswer, http.StatusUnprocessableEntity, "invalid_request", "kept needs law, and deleted has none"},
 	{store.ErrTooMany, http.StatusTooManyRequests, "too_many_sign_ups", "send it again in an hour"},
 	{store.ErrAccount, http.StatusUnprocessableEntity, "invalid_request", "take another id"},
 	{store.ErrInput, http.StatusUnprocessableEntity, "invalid_request", ""},

@@ -20,6 +20,7 @@ const hooksAtOnce = 4
 type hookNotice struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"`
+	Test      bool      `json:"test,omitempty"` // of the sandbox
 	Data      struct {
 		Person      string   `json:"person,omitempty"`
 		ExternalIDs []string `json:"external_ids,omitempty"`
@@ -52,7 +53,7 @@ func (w *Worker) callHook(ctx context.Context, j store.Job) error {
 }
 
 func (w *Worker) tellHook(ctx context.Context, j store.Job, h store.HookCall, hook Webhook) error {
-	n := hookNotice{Type: h.Kind, Timestamp: h.At}
+	n := hookNotice{Type: h.Kind, Timestamp: h.At, Test: w.Simulated}
 	n.Data.Person, n.Data.ExternalIDs, n.Data.HookBody = h.Person, h.ExternalIDs, h.Body
 	body, err := json.Marshal(n)
 	if err != nil {

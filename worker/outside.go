@@ -74,6 +74,9 @@ func (w *Worker) callOutside(ctx context.Context, n store.OutsideNotice, who sto
 	if !known {
 		return "", errors.New("it stands in the configuration no more; heed sharing acknowledge and heed service check record an answer")
 	}
+	if party.Fetches || party.Mail != "" && n.Tries > 0 {
+		return "accepted", nil // it can find the notice, or has the mail; what it answers is written down
+	}
 	notice := outsideNotice{Type: "sharing.stopped", At: w.Now().UTC().Truncate(time.Second)}
 	notice.Data.Reference, notice.Data.Erased = fmt.Sprintf("N-%d", n.ID), who
 	wanted := []string{"stopped"}
@@ -86,9 +89,6 @@ func (w *Worker) callOutside(ctx context.Context, n store.OutsideNotice, who sto
 	}
 	id := fmt.Sprintf("notice-%d", n.ID)
 	if party.Mail != "" {
-		if n.Tries > 0 {
-			return "accepted", nil // it has the mail; staff write down what it answers
-		}
 		return "accepted", w.mailPartner(ctx, party, id, templates.PartnerData{Partner: party.Name, Sender: w.Sender.Name, Email: who.Email, Reference: notice.Data.Reference})
 	}
 	body, err := json.Marshal(notice)
@@ -108,7 +108,7 @@ func (w *Worker) party(n store.OutsideNotice) (System, bool) {
 	}
 	for _, one := range w.Partners {
 		if one.ID == n.Party {
-			return one.System, one.URL != "" || one.Mail != ""
+			return one.System, one.URL != "" || one.Mail != "" || one.Fetches
 		}
 	}
 	return System{}, false

@@ -17,7 +17,8 @@ import (
 type System struct {
 	ID, Name string
 	Webhook
-	Mail string // address of a partner who is told by mail instead
+	Mail    string // address of a partner who is told by mail instead
+	Fetches bool   // a partner who fetches its notices at the API, and is called by nobody
 }
 
 func find(all []System, id string) (System, bool) {
@@ -86,6 +87,9 @@ func (w *Worker) callSystem(ctx context.Context, n store.Notice, who store.Erase
 	system, known := find(w.Systems, n.System)
 	if !known {
 		return a, errors.New("it stands in the configuration no more; heed case system records its answer")
+	}
+	if system.Fetches || system.Mail != "" && n.Tries > 0 {
+		return store.Answer{State: "accepted"}, nil // it can find the notice, or has the mail
 	}
 	notice := erasureNotice{Type: "person.erase", At: w.Now().UTC().Truncate(time.Second)}
 	notice.Data.Reference, notice.Data.Erased = fmt.Sprintf("H-%d", n.Case), who

@@ -53,6 +53,7 @@ type Options struct {
 	Partners    []Partner
 	Postmark    bool               // messages carry what Postmark gives back with its events
 	Hooks       map[string]Webhook // by their ids: they are told of what happens
+	Simulated   bool               // nobody is real: webhooks are told so
 	PublicURL   string
 	Connections int           // for newsletters; 0: 10
 	Rate        float64       // messages a second over all; 0: no limit

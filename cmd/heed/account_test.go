@@ -23,7 +23,7 @@ func TestTheAccountPageOfTheDocs(t *testing.T) {
 	}
 	defer sink.Close()
 	server := startServeWith(t, doorsConfig, "SMTP_URL="+sink.URL())
-	c := openContract(t, server, server.token(t, "--scope", "contacts,preferences"))
+	c := openContract(t, server, server.token(t, "--scope", "contacts,preferences"), "")
 	c.send(shot{op: "put-contact", params: []string{"user-7"}, want: 201, body: `{"email":"ann@example.com","consent":{"topics":["news"],"at":"2026-01-02T10:00:00Z","source":"sign-up","text":"I want the news"}}`})
 	address := runAccount(t, server.url, c.key)
 	shown := fetch(t, http.MethodGet, "http://"+address+"/account?user=user-7")

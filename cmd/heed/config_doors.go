@@ -19,6 +19,7 @@ type webhookConfig struct {
 	SecretFile   string   `toml:"secret_file" json:"secret_file"`
 	Events       []string `toml:"events" json:"events"`
 	AllowPrivate bool     `toml:"allow_private" json:"allow_private"`
+	Test         bool     `toml:"test" json:"test"` // told of the sandbox, and of nobody real
 }
 
 // providerConfig is a mail provider that tells us what became of messages.
@@ -74,29 +75,38 @@ func (w webhookConfig) check(seen map[string]bool) error {
 	return worker.CheckWebhookURL(w.URL)
 }
 
-// hooks is what the store needs to know of webhooks.
-func (c *config) hooks() (all []store.Hook) {
+// hooks is what the store needs to know of webhooks: those of the sandbox, or
+// those that are told of real people.
+func (c *config) hooks(test bool) (all []store.Hook) {
 	for _, one := range c.Webhook {
-		all = append(all, store.Hook{ID: one.ID, Events: one.Events})
+		if one.Test == test {
+			all = append(all, store.Hook{ID: one.ID, Events: one.Events})
+		}
 	}
 	return all
 }
 
 // webhooks is what the worker needs to call them.
-func (c *config) webhooks() map[string]worker.Webhook {
+func (c *config) webhooks(test bool) map[string]worker.Webhook {
 	all := map[string]worker.Webhook{}
 	for _, one := range c.Webhook {
-		u, err := url.Parse(one.URL)
-		own := err == nil && loopback(u.Hostname())
-		all[one.ID] = worker.Webhook{URL: one.URL, SecretFile: c.relative(one.SecretFile), Public: !one.AllowPrivate && !own}
+		if one.Test == test {
+			all[one.ID] = one.called(c)
+		}
 	}
 	return all
+}
+
+func (w webhookConfig) called(c *config) worker.Webhook {
+	u, err := url.Parse(w.URL)
+	own := err == nil && loopback(u.Hostname())
+	return worker.Webhook{URL: w.URL, SecretFile: c.relative(w.SecretFile), Public: !w.AllowPrivate && !own}
 }
 
 // checkWebhooks looks at the secrets, which are read again for every call.
 func (c *config) checkWebhooks() (problems []error) {
 	for _, one := range c.Webhook {
-		if _, err := c.webhooks()[one.ID].Secrets(); err != nil {
+		if _, err := one.called(c).Secrets(); err != nil {
 			problems = append(problems, hinted(fmt.Errorf("webhook %s: %w", one.ID, err), "write whsec_ and the base64 of 32 random bytes into its secret_file"))
 		}
 	}
@@ -108,6 +118,11 @@ func (c *config) webhookIDs() (ids []string) {
 		ids = append(ids, one.ID)
 	}
 	return slices.Sorted(slices.Values(ids))
+}
+
+// testHook tells whether a webhook is one of the sandbox.
+func (c *config) testHook(id string) bool {
+	return slices.ContainsFunc(c.Webhook, func(w webhookConfig) bool { return w.ID == id && w.Test })
 }
 
 func (c *config) providers() (all []web.Provider) {

@@ -27,14 +27,14 @@ func (c *config) checkPartners() (problems []error) {
 	}
 	for i, one := range c.Processors {
 		if one.gives() {
-			problems = append(problems, fmt.Errorf("processor %d (%s): id, fields, file, url and mail are for a partner who is given data", i+1, one.Name))
+			problems = append(problems, fmt.Errorf("processor %d (%s): id, fields, file, url, mail and fetches are for a partner who is given data", i+1, one.Name))
 		}
 	}
 	return problems
 }
 
 func (r recipientConfig) gives() bool {
-	return r.ID != "" || len(r.Fields) > 0 || r.File != "" || r.URL != "" || r.SecretFile != "" || r.Mail != ""
+	return r.ID != "" || len(r.Fields) > 0 || r.File != "" || r.URL != "" || r.SecretFile != "" || r.Mail != "" || r.Fetches
 }
 
 func (c *config) checkPartner(p recipientConfig, seen map[string]bool) error {
@@ -52,8 +52,11 @@ func (c *config) checkPartner(p recipientConfig, seen map[string]bool) error {
 			ways++
 		}
 	}
+	if p.Fetches {
+		ways++
+	}
 	if ways != 1 {
-		return errors.New("needs exactly one of url, mail and system: who is given data has to be told when somebody withdraws")
+		return errors.New("needs exactly one of url, mail, system and fetches: who is given data has to be told when somebody withdraws")
 	}
 	for _, field := range p.Fields {
 		if !slices.Contains(worker.FeedFields(), field) {
@@ -93,7 +96,7 @@ func (c *config) partners() (all []worker.Partner) {
 
 // asSystem is how a partner with a way of its own is told.
 func (r recipientConfig) asSystem(c *config) worker.System {
-	s := worker.System{ID: r.ID, Name: r.Name, Mail: r.Mail}
+	s := worker.System{ID: r.ID, Name: r.Name, Mail: r.Mail, Fetches: r.Fetches}
 	if r.URL != "" {
 		u, err := url.Parse(r.URL)
 		own := err == nil && loopback(u.Hostname())
@@ -133,5 +136,14 @@ func (c *config) partner(id string) (worker.Partner, error) {
 		}
 		ids = append(ids, one.ID)
 	}
-	return worker.Partner{}, problem{exitUsage, errors.New(meant("there is no partner %q who is given data", id, ids)), "heed sharing status lists them; [[partner]] in heed.toml names one with id, fields and url or mail"}
+	return worker.Partner{}, problem{exitUsage, errors.New(meant("there is no partner %q who is given data", id, ids)), "heed sharing status lists them; [[partner]] in heed.toml names one with id, fields and url, mail or fetches"}
+}
+
+// partnerFields are what each partner is given beside the address, by its id.
+func (c *config) partnerFields() map[string][]string {
+	fields := map[string][]string{}
+	for _, one := range c.partners() {
+		fields[one.ID] = one.Fields
+	}
+	return fields
 }

@@ -73,5 +73,5 @@ func unfit(err error) error {
 
 // doors are what programs find beside people's pages.
 func (p *process) doors() web.Doors {
-	return web.Doors{Desk: desk(p.c, p.s), Rate: p.c.API.Rate, Providers: p.c.providers(), Sandbox: p.sandbox.enter, SandboxPages: p.sandbox.shown}
+	return web.Doors{Desk: desk(p.c, p.s), Rate: p.c.API.Rate, Providers: p.c.providers(), Partners: p.c.partnerFields(), Sandbox: p.sandbox.enter, SandboxPages: p.sandbox.shown}
 }

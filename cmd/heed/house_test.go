@@ -131,6 +131,9 @@ func objection(s source, path string, allowed []string) string {
 }
 
 func objectionToOurs(s source, ours string, allowed []string) string {
+	if slices.Contains(doubles(), ours) && !s.test() && !s.double() && !strings.HasPrefix(s.name, "demo") {
+		return "a test double is for tests and the demo"
+	}
 	if slices.Contains(allowed, ours) || s.test() && (ours == s.folder || slices.Contains(doubles(), ours)) {
 		return ""
 	}

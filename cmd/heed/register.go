@@ -25,6 +25,7 @@ type recipientConfig struct {
 	SecretFile   string   `toml:"secret_file" json:"secret_file,omitempty"`
 	AllowPrivate bool     `toml:"allow_private" json:"allow_private,omitempty"`
 	Mail         string   `toml:"mail" json:"mail,omitempty"`
+	Fetches      bool     `toml:"fetches" json:"fetches,omitempty"` // what it is told, at the API
 }
 
 // checkRegister wants what a person who asks has to be told (GDPR Art. 13(1)(e),

@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"heed/mailer"
-	"heed/mailer/mailertest"
 	"heed/scheduler"
 	"heed/store"
 	"heed/web"
@@ -32,8 +31,28 @@ type sandbox struct {
 	close func()
 }
 
-// folder is beside the database of real people and never it.
-func (b *sandbox) folder() string { return filepath.Join(b.p.c.Data, "sandbox") }
+// sandboxFolder is beside the database of real people and never it.
+func (c *config) sandboxFolder() string { return filepath.Join(c.Data, "sandbox") }
+
+// sandboxStore opens the database of the sandbox. Partners are known, and fetch
+// what they are told; no other system is.
+func (c *config) sandboxStore(ctx context.Context) (*store.Store, error) {
+	if err := os.MkdirAll(c.sandboxFolder(), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the sandbox: %w", err)
+	}
+	o := c.storeOptions()
+	o.URL, o.Keys, o.Journal, o.Hooks = "sqlite:"+filepath.Join(c.sandboxFolder(), "heed.db"), filepath.Join(c.sandboxFolder(), "keys"), "", c.hooks(true)
+	o.Plan = store.Plan{Backups: o.Plan.Backups, Partners: o.Plan.Partners}
+	var err error
+	if o.Policy, err = c.policy(); err != nil {
+		return nil, err
+	}
+	s, err := store.Open(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("opening the sandbox: %w", err)
+	}
+	return s, nil
+}
 
 // enter gives what a test key reaches.
 func (b *sandbox) enter(ctx context.Context) (web.Room, error) {
@@ -45,6 +64,25 @@ func (b *sandbox) enter(ctx context.Context) (web.Room, error) {
 	return b.room, b.open(context.WithoutCancel(ctx))
 }
 
+// early opens the sandbox where a webhook hears of it: what was not taken before a
+// restart is told after it, whether or not a test key is used.
+func (b *sandbox) early(ctx context.Context) {
+	if len(b.p.c.webhooks(true)) == 0 {
+		return
+	}
+	if _, err := b.enter(ctx); err != nil {
+		b.p.log.Error("sandbox_failed", "cause", err)
+	}
+}
+
+// fetching are partners whom nobody calls.
+func fetching(all []worker.Partner) (quiet []worker.Partner) {
+	for _, one := range all {
+		quiet = append(quiet, worker.Partner{System: worker.System{ID: one.ID, Name: one.Name, Fetches: true}, Fields: one.Fields})
+	}
+	return quiet
+}
+
 // shown are the pages of the sandbox, nil where nobody has opened it.
 func (b *sandbox) shown() http.Handler {
 	b.mu.Lock()
@@ -53,19 +91,9 @@ func (b *sandbox) shown() http.Handler {
 }
 
 func (b *sandbox) open(ctx context.Context) error {
-	if err := os.MkdirAll(b.folder(), 0o700); err != nil {
-		return fmt.Errorf("making the folder of the sandbox: %w", err)
-	}
-	o := b.p.c.storeOptions()
-	o.URL, o.Keys, o.Journal, o.Hooks = "sqlite:"+filepath.Join(b.folder(), "heed.db"), filepath.Join(b.folder(), "keys"), "", nil
-	o.Plan = store.Plan{Backups: o.Plan.Backups} // nobody else is told
-	var err error
-	if o.Policy, err = b.p.c.policy(); err != nil {
-		return err
-	}
-	s, err := store.Open(ctx, o)
+	s, err := b.p.c.sandboxStore(ctx)
 	if err != nil {
-		return fmt.Errorf("opening the sandbox: %w", err)
+		return err
 	}
 	if err := s.SyncTopics(ctx, named(topicsOf(b.p.c.Topics)), named(b.p.c.Services)); err != nil {
 		return errors.Join(err, s.Close())
@@ -81,7 +109,7 @@ func (b *sandbox) open(ctx context.Context) error {
 
 // run starts what sends, and the pages that its links lead to.
 func (b *sandbox) run(ctx context.Context, s *store.Store) (stop func(), err error) {
-	sink, err := mailertest.Start(mailertest.Options{Keep: mailertest.KeepNone})
+	sink, err := mailer.NewDiscard()
 	if err != nil {
 		return nil, fmt.Errorf("starting the relay of the sandbox: %w", err)
 	}
@@ -92,7 +120,8 @@ func (b *sandbox) run(ctx context.Context, s *store.Store) (stop func(), err err
 	log, redis := b.p.log.With("sandbox", true), embeddedRedis()
 	inner := &process{roleSet: roleSet{worker: true}, c: b.p.c, s: s, log: log, registry: prometheus.NewRegistry(), redis: redis, public: b.p.public + "/sandbox"}
 	options := inner.workerOptions([]worker.Relay{{Relay: relay}}, nil)
-	options.Systems, options.Partners, options.Hooks, options.Limits, options.Rate = nil, nil, nil, nil, 0
+	options.Systems, options.Limits, options.Rate = nil, nil, 0
+	options.Partners, options.Hooks, options.Simulated = fetching(options.Partners), b.p.c.webhooks(true), true
 	w, err := worker.New(options)
 	if err != nil {
 		return nil, err

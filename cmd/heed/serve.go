@@ -55,6 +55,9 @@ func (a *app) serve(r roleSet) error {
 	if err != nil {
 		return err
 	}
+	if server != nil {
+		p.sandbox.early(a.ctx)
+	}
 	return p.run(a, parts, server)
 }
 

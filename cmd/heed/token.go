@@ -36,7 +36,7 @@ func viewToken(k store.APIKey) tokenView {
 
 type tokenCreateCommand struct {
 	Name   string   `arg:"" help:"What will use it, such as \"shop backend\"."`
-	Scopes []string `name:"scope" required:"" help:"What it is good for: send, contacts, preferences, campaigns, cases, suppressions, read-only or admin; several with commas. read-only beside others takes all changing away from them." placeholder:"SCOPE,…"`
+	Scopes []string `name:"scope" required:"" help:"What it is good for: send, contacts, preferences, campaigns, cases, suppressions, read-only or admin; several with commas. read-only beside others takes all changing away from them. partner:ID alone: the key of that partner, for its own feed and notices." placeholder:"SCOPE,…"`
 	Test   bool     `help:"A key for the sandbox: it neither reads nor changes real people, and what it sends is handed to nobody."`
 	Days   int      `help:"How many days it is good for, 0 for ever." default:"365"`
 	output
@@ -45,16 +45,21 @@ type tokenCreateCommand struct {
 // Help tells what to do with it and shows an example.
 func (tokenCreateCommand) Help() string {
 	return "The key is shown once and kept nowhere: put it into the secrets of the program at once. docs/api.md says what programs can do with it.\n\n" +
-		"Example: heed token create \"shop backend\" --scope contacts,preferences,send\nExample: heed token create \"trying things\" --scope admin --test"
+		"Example: heed token create \"shop backend\" --scope contacts,preferences,send\nExample: heed token create \"trying things\" --scope admin --test\nExample: heed token create \"acme's own\" --scope partner:acme"
 }
 
 // Run makes the key.
 func (c *tokenCreateCommand) Run(a *app) error {
-	s, err := a.store()
+	conf, s, err := a.both()
 	if err != nil {
 		return err
 	}
 	k := store.APIKey{Name: c.Name, Scopes: c.Scopes, Test: c.Test}
+	if k.Partner() != "" {
+		if _, err := conf.partner(k.Partner()); err != nil {
+			return err
+		}
+	}
 	switch {
 	case c.Days < 0:
 		return problem{exitUsage, errors.New("--days is less than 0"), "0 makes a key that never expires"}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -18,6 +19,7 @@ type webhookCommand struct {
 type webhookView struct {
 	ID      string     `json:"id"`
 	State   string     `json:"state"` // on | off
+	Test    bool       `json:"test"`  // of the sandbox
 	Events  []string   `json:"events"`
 	Waiting int        `json:"waiting"` // messages that it has not taken yet
 	Failing *time.Time `json:"failing,omitempty"`
@@ -36,17 +38,20 @@ func (c *webhookListCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	states, err := s.HookStates(a.ctx)
+	known, err := hookStates(a.ctx, s)
 	if err != nil {
 		return err
 	}
-	known := map[string]store.HookState{}
-	for _, one := range states {
-		known[one.ID] = one
+	tried, err := a.sandboxStates(conf)
+	if err != nil {
+		return err
 	}
 	for _, one := range conf.Webhook {
 		h := known[one.ID]
-		v := webhookView{ID: one.ID, State: h.State, Events: one.Events, Waiting: h.Waiting, Failing: orNil(h.Failing), Next: orNil(h.Rest), Stopped: orNil(h.Stopped)}
+		if one.Test {
+			h = tried[one.ID]
+		}
+		v := webhookView{ID: one.ID, Test: one.Test, State: h.State, Events: one.Events, Waiting: h.Waiting, Failing: orNil(h.Failing), Next: orNil(h.Rest), Stopped: orNil(h.Stopped)}
 		if v.State == "" {
 			v.State = "on"
 		}
@@ -57,6 +62,28 @@ func (c *webhookListCommand) Run(a *app) error {
 	return nil
 }
 
+func hookStates(ctx context.Context, s *store.Store) (map[string]store.HookState, error) {
+	states, err := s.HookStates(ctx)
+	known := map[string]store.HookState{}
+	for _, one := range states {
+		known[one.ID] = one
+	}
+	return known, err
+}
+
+// sandboxStates is empty where no webhook hears of the sandbox.
+func (a *app) sandboxStates(conf *config) (map[string]store.HookState, error) {
+	if len(conf.hooks(true)) == 0 {
+		return nil, nil
+	}
+	s, err := conf.sandboxStore(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	return hookStates(a.ctx, s)
+}
+
 func (a *app) sayWebhook(v webhookView) {
 	fares := ""
 	switch {
@@ -64,6 +91,9 @@ func (a *app) sayWebhook(v webhookView) {
 		fares = ", put off on " + v.Stopped.Format(time.DateTime) + "; heed webhook enable " + v.ID
 	case v.Failing != nil:
 		fares = ", takes nothing since " + v.Failing.Format(time.DateTime)
+	}
+	if v.Test {
+		fares = ", of the sandbox" + fares
 	}
 	a.say("%-20s %-3s %d waiting%s", v.ID, v.State, v.Waiting, fares)
 }
@@ -74,12 +104,27 @@ type oneWebhook struct {
 	output
 }
 
-func (o oneWebhook) open(a *app) (*store.Store, error) {
-	conf, s, err := a.both()
+// open gives the store whose events the webhook is told; done closes it where
+// it is that of the sandbox.
+func (o oneWebhook) open(a *app) (s *store.Store, done func(), err error) {
+	conf, err := a.config()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return s, oneOf("webhook", o.ID, conf.webhookIDs())
+	if len(conf.Webhook) == 0 {
+		return nil, nil, problem{exitUsage, errors.New("there is no webhook"), "[[webhook]] in heed.toml names one; heed config example shows how"}
+	}
+	if err := oneOf("webhook", o.ID, conf.webhookIDs()); err != nil {
+		return nil, nil, err
+	}
+	if !conf.testHook(o.ID) {
+		s, err = a.store()
+		return s, func() {}, err
+	}
+	if s, err = conf.sandboxStore(a.ctx); err != nil {
+		return nil, nil, err
+	}
+	return s, func() { s.Close() }, nil
 }
 
 type webhookTestCommand struct{ oneWebhook }
@@ -91,10 +136,11 @@ func (webhookTestCommand) Help() string {
 
 // Run writes the message.
 func (c *webhookTestCommand) Run(a *app) error {
-	s, err := c.open(a)
+	s, done, err := c.open(a)
 	if err != nil {
 		return err
 	}
+	defer done()
 	if err := s.TestHook(a.ctx, c.ID); err != nil {
 		return err
 	}
@@ -108,10 +154,11 @@ func (webhookEnableCommand) Help() string { return "Example: heed webhook enable
 
 // Run lets it be told again.
 func (c *webhookEnableCommand) Run(a *app) error {
-	s, err := c.open(a)
+	s, done, err := c.open(a)
 	if err != nil {
 		return err
 	}
+	defer done()
 	n, err := s.EnableHook(a.ctx, c.ID)
 	return firstError(err, a.tellSentAgain(c.ID, n, err))
 }
@@ -131,10 +178,11 @@ func (c *webhookReplayCommand) Run(a *app) error {
 	if c.Since <= 0 || c.Since > store.HooksFor {
 		return problem{exitUsage, errors.New("--since must be more than nothing and at most 720h"), "what happened is kept for thirty days"}
 	}
-	s, err := c.open(a)
+	s, done, err := c.open(a)
 	if err != nil {
 		return err
 	}
+	defer done()
 	n, err := s.ReplayHook(a.ctx, c.ID, time.Now().Add(-c.Since))
 	return firstError(err, a.tellSentAgain(c.ID, n, err))
 }
