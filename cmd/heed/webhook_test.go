@@ -72,12 +72,6 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	w.WriteHeader(r.status)
 }
 
-func (r *receiver) answers(status int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.status = status
-}
-
 // heard waits for the nth call of a kind.
 func (r *receiver) heard(kind string, n int) hookCall {
 	r.t.Helper()
