@@ -26,6 +26,40 @@ const (
 	slowShare = 20 // one deferral in so many answers is a wish to get less
 )
 
+// Where no limit is configured the full rate is a guess, and a poor one when a campaign
+// has only begun: it is never taken to be less than guessLeast for a relay or a group,
+// nor are they cut below leastRate. Both are messages a second.
+const (
+	guessLeast = 20.0
+	leastRate  = 1.0
+)
+
+// full is what is known of the full rate of a limit.
+type full struct {
+	ceiling  float64 // as configured; 0: none
+	measured float64 // of late
+	one      bool    // a single domain, which may be a very small server
+}
+
+// base is the full rate, as far as it is known.
+func (f full) base() float64 {
+	switch {
+	case f.ceiling > 0:
+		return f.ceiling
+	case f.one:
+		return max(1, f.measured)
+	}
+	return max(guessLeast, f.measured)
+}
+
+// lowest is the share of a full rate that is left in any case.
+func (f full) lowest(base float64) float64 {
+	if f.ceiling > 0 || f.one {
+		return cutLowest
+	}
+	return min(cutTo, max(cutLowest, leastRate/base))
+}
+
 // cut is how far a limit has given way.
 type cut struct {
 	share float64   // of its full rate; 1: all
@@ -35,7 +69,7 @@ type cut struct {
 }
 
 // step is the rule: halve where deferrals say so, grow where there are none.
-func (c cut) step(ok, slow int64, ceiling, measured float64, now time.Time) cut {
+func (c cut) step(ok, slow int64, f full, now time.Time) cut {
 	if c.share == 0 {
 		c = cut{share: 1}
 	}
@@ -45,12 +79,9 @@ func (c cut) step(ok, slow int64, ceiling, measured float64, now time.Time) cut 
 			return c
 		}
 		if c.share == 1 {
-			c.base = ceiling
-			if ceiling == 0 {
-				c.base = max(1, measured)
-			}
+			c.base = f.base()
 		}
-		c.share, c.at, c.noted = max(c.share*cutTo, cutLowest), now, now
+		c.share, c.at, c.noted = max(c.share*cutTo, f.lowest(c.base)), now, now
 	case ok > 0 && c.share < 1 && since >= growEvery:
 		c.share, c.at, c.noted = math.Min(1, c.share+growBy), now, now
 	}
@@ -194,7 +225,7 @@ func (a *adapter) step(shared map[string]string, there bool, ceiling func(string
 		t.measure(float64(ok+slow) / elapsed.Seconds())
 		if ok+slow > 0 && !spared(name, ok) {
 			t.idle = 0
-			a.cuts[name] = a.cuts[name].step(ok, slow, ceiling(name), t.speed*float64(max(1, workers)), now)
+			a.cuts[name] = a.cuts[name].step(ok, slow, full{ceiling(name), t.speed * float64(max(1, workers)), isDomain(name)}, now)
 		}
 	}
 	tell = a.forgetDomains(now)

@@ -144,27 +144,27 @@ func TestTokensWithoutRedis(t *testing.T) {
 func TestCutStepsDownAndUp(t *testing.T) {
 	now := time.Unix(0, 0)
 	var c cut
-	if c = c.step(100, 0, 10, 50, now); c.active() {
+	if c = c.step(100, 0, full{ceiling: 10, measured: 50}, now); c.active() {
 		t.Errorf("cut without a deferral: %+v", c)
 	}
-	if c = c.step(1000, 3, 10, 50, now); c.active() {
+	if c = c.step(1000, 3, full{ceiling: 10, measured: 50}, now); c.active() {
 		t.Errorf("cut for three odd deferrals in a thousand: %+v", c)
 	}
-	if c = c.step(10, 5, 0, 50, now); c.share != 0.5 || c.base != 50 {
+	if c = c.step(10, 5, full{measured: 50}, now); c.share != 0.5 || c.base != 50 {
 		t.Errorf("without a configured limit half of what went is left: %+v", c)
 	}
-	if c = c.step(0, 5, 0, 50, now.Add(time.Second)); c.share != 0.5 {
+	if c = c.step(0, 5, full{measured: 50, one: true}, now.Add(time.Second)); c.share != 0.5 {
 		t.Errorf("answers to what was on its way cut again: %+v", c)
 	}
 	for i := range 20 {
-		c = c.step(0, 5, 0, 50, now.Add(time.Duration(i+1)*time.Minute))
+		c = c.step(0, 5, full{measured: 50, one: true}, now.Add(time.Duration(i+1)*time.Minute))
 	}
 	if c.share != cutLowest {
 		t.Errorf("there is a floor: %+v", c)
 	}
 	last := c.share
 	for i := range 40 {
-		c = c.step(5, 0, 0, 50, now.Add(time.Hour+time.Duration(i)*growEvery))
+		c = c.step(5, 0, full{measured: 50, one: true}, now.Add(time.Hour+time.Duration(i)*growEvery))
 		if c.share < last || c.share > 1 || c.share-last > growBy+1e-9 {
 			t.Fatalf("it grows by %g from %g", c.share-last, last)
 		}
@@ -180,6 +180,45 @@ func TestCutStepsDownAndUp(t *testing.T) {
 		if _, ok := parseCut(bad); ok {
 			t.Errorf("%q is taken for a cut", bad)
 		}
+	}
+}
+
+// TestASmallCampaignIsNotCutToNothing: a relay without a limit says 421 to most of
+// the first messages of a campaign, when nobody knows yet how much it takes. The campaign
+// is over soon all the same, and then the relay has its full rate again.
+func TestASmallCampaignIsNotCutToNothing(t *testing.T) {
+	now := time.Unix(0, 0)
+	var c cut
+	left, credit, angry := 200.0, 0.0, 24
+	seconds := 0
+	for ; left > 0 && seconds < 600; seconds++ {
+		now = now.Add(time.Second)
+		credit += 1e3
+		if c.active() {
+			if rate := c.base * c.share; rate < leastRate {
+				t.Fatalf("cut to %g messages a second", rate)
+			} else if credit = min(credit-1e3+rate, max(1, rate)); credit < 1 {
+				continue
+			}
+		}
+		n := min(left, float64(int(credit)), 10) // it is slow, too
+		credit -= n
+		if angry > 0 {
+			c, angry = c.step(1, 3, full{measured: 1}, now), angry-3
+			continue
+		}
+		left -= n
+		c = c.step(int64(n), 0, full{measured: n}, now)
+	}
+	if seconds > 90 {
+		t.Errorf("200 messages took %d seconds", seconds)
+	}
+	for ; c.active() && seconds < 600; seconds++ {
+		now = now.Add(time.Second)
+		c = c.step(1, 0, full{measured: 1}, now)
+	}
+	if seconds > 200 {
+		t.Errorf("the relay has its full rate after %d seconds", seconds)
 	}
 }
 
