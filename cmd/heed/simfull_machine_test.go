@@ -238,55 +238,6 @@ func (m *simMachine) dialRelay(context.Context, string, string) (net.Conn, error
 	return wire.Near(), nil
 }
 
-// step is asked before each statement and each commit.
-func (m *simMachine) step(ctx context.Context, s storetest.Step) error {
-	if err := m.pass(); err != nil {
-		return err
-	}
-	if s.What == "commit" {
-		m.w.wait(m.w.slowDisk())
-	}
-	if s.What != "done" && s.Holder != nil && m.w.badDisk() {
-		m.w.note("%s: the disk fails at %s", m.name, s.What)
-		return errBadDisk
-	}
-	if s.Lock {
-		if err := m.w.lock(ctx, s); err != nil {
-			return err
-		}
-	}
-	m.watch(s)
-	err := m.pass()
-	if s.Lock && (err != nil || !s.Keep) { // SQLite itself keeps it for a single statement
-		m.w.freed(s.Holder)
-	}
-	return err
-}
-
-var errBadDisk = errors.New("disk I/O error")
-
-// watch sees claims: between the commit of one and what follows somebody may leave,
-// or the machine be stopped.
-func (m *simMachine) watch(s storetest.Step) {
-	m.mu.Lock()
-	var claimed []string
-	switch {
-	case strings.HasPrefix(s.Query, "INSERT INTO claim"):
-		for _, arg := range s.Args {
-			text, _ := arg.Value.(string)
-			if _, known := m.w.People[text]; known {
-				m.claims = append(m.claims, text)
-			}
-		}
-	case s.What == "done":
-		claimed, m.claims = m.claims, nil
-	}
-	m.mu.Unlock()
-	for _, key := range claimed {
-		m.w.duel(m, key)
-	}
-}
-
 // logger writes down what the machine logs, where a course is shown.
 func (w *simWorld) logger(m *simMachine) *slog.Logger {
 	return slog.New(slog.NewTextHandler(simLog{w, m.name}, &slog.HandlerOptions{Level: slog.LevelInfo}))

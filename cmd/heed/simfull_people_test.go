@@ -186,45 +186,6 @@ func (w *simWorld) acknowledged(s storetest.Stop) {
 	w.Acknowledged(s)
 }
 
-// duel lets somebody leave, or a machine be stopped, right when a message was claimed.
-func (w *simWorld) duel(m *simMachine, key string) {
-	w.mu.Lock()
-	who := w.People[key]
-	if w.calm || w.duels == 0 || !w.dice.chance(w.plan.inFlight) {
-		w.mu.Unlock()
-		return
-	}
-	w.duels--
-	stop, after, from := w.dice.duel(), time.Duration(0), w.dice.IntN(2)
-	if stop > store.Silence {
-		after = 6500 * time.Millisecond // it is taken for dead by then
-	}
-	w.mu.Unlock()
-	if stop > 0 {
-		m.freeze(stop)
-	}
-	w.acting.Go(func() {
-		w.wait(after)
-		if other := w.somebody(from); other != nil {
-			w.unsubscribe(other, who, 0)
-		}
-	})
-}
-
-// duel draws how long a machine is stopped: not at all, for less than an opt-out waits,
-// for more, or for so long that it is taken for dead.
-func (r simRand) duel() time.Duration {
-	switch r.IntN(5) {
-	case 0:
-		return 0
-	case 1:
-		return r.between(300*time.Millisecond, 1800*time.Millisecond)
-	case 2:
-		return r.between(2*time.Second, 3*time.Second)
-	}
-	return r.between(9*time.Second, 15*time.Second)
-}
-
 func (w *simWorld) pause(ctx context.Context, m *simMachine, e simEvent) {
 	if n, err := m.store.Pause(ctx, e.id, ""); err == nil && m.answered() {
 		w.acknowledged(storetest.Stop{What: "pause", Who: storetest.Everybody, Campaign: e.id, InFlight: n})

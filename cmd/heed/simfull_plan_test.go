@@ -112,8 +112,9 @@ name = "Events"
 id = "files"
 name = "Files"
 `)
+	warm := pick(simRand{rand.New(rand.NewPCG(p.seed, 0x7761726d))}, "", "", "warm_up = [400]\n") // more than anybody can use up
 	relay := func(name string, more string) {
-		fmt.Fprintf(&b, "[[relay]]\nname = %q\nurl = \"smtp://127.0.0.1:25\"\n%s", name, more)
+		fmt.Fprintf(&b, "[[relay]]\nname = %q\nurl = \"smtp://127.0.0.1:25\"\n%s", name, more+warm)
 	}
 	switch r.IntN(4) {
 	case 0:
