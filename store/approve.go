@@ -19,9 +19,13 @@ const (
 // approvedByTwo holds for whatever may start: a notice goes to people whatever
 // they opted out of, so two people have to stand for it. It is asked in the
 // statement that starts, whichever door that comes through.
-const approvedByTwo = `(notice = '' OR (SELECT count(DISTINCT lower(staff)) FROM staff_act WHERE kind = 'notice_approved' AND about = campaign.id) >= 2)`
+const approvedByTwo = `(notice = '' AND kind <> 'policy_notice' OR (SELECT count(DISTINCT lower(staff)) FROM staff_act WHERE kind = 'notice_approved' AND about = campaign.id) >= 2)`
 
-var errApproval = fmt.Errorf("%w: a notice needs two people who approve it; heed notice approve ID --by NAME", ErrRefused)
+var errApproval = fmt.Errorf("%w: a notice needs two people who approve it; heed notice approve ID --by NAME --reason TEXT", ErrRefused)
+
+// NeedsTwo tells whether two people have to stand for a campaign: it is a notice,
+// which goes to people whatever they opted out of.
+func (c Campaign) NeedsTwo() bool { return c.Class == consent.Legal || c.Class == consent.PolicyNotice }
 
 // HeldAlert is an alert that some people have not got because they had as many
 // as the cap allows.
@@ -134,7 +138,7 @@ func (s *Store) ApproveNotice(ctx context.Context, id int64, by, reason string) 
 		switch {
 		case err != nil:
 			return err
-		case c.Class != consent.Legal:
+		case !c.NeedsTwo():
 			return fmt.Errorf("campaign %d is no notice: %w", id, ErrState)
 		case c.State != "draft":
 			return fmt.Errorf("the notice is %s: %w", c.State, ErrState)

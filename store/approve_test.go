@@ -227,3 +227,30 @@ func TestDisclosuresNeedADocument(t *testing.T) {
 		}
 	})
 }
+
+// TestAPolicyNoticeNeedsTwoPeople: it goes to everybody as well. A request for
+// consent goes to whoever gets something, and needs nobody.
+func TestAPolicyNoticeNeedsTwoPeople(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		published(t, s, "2026-09", true, "news")
+		tell, _, err := s.AddCampaign(ctx, store.Campaign{Name: "tell", Class: consent.PolicyNotice, Source: "x", Audience: "all", Policy: "2026-09"})
+		must(t, err)
+		ask, _, err := s.AddCampaign(ctx, store.Campaign{Name: "ask", Class: consent.ConsentRequest, Source: "x", Audience: "all", Policy: "2026-09"})
+		must(t, err)
+		must(t, s.Start(ctx, ask))
+		for i, who := range []string{"ann", "Ann", "bo"} {
+			if err := s.Start(ctx, tell); !errors.Is(err, store.ErrRefused) {
+				t.Errorf("started before %s approved: %v", who, err)
+			}
+			if err := s.Schedule(ctx, tell, time.Now().Add(time.Hour), time.Time{}); !errors.Is(err, store.ErrRefused) {
+				t.Errorf("scheduled before %s approved: %v", who, err)
+			}
+			if _, err := s.ApproveNotice(ctx, tell, who, "read"); (err != nil) != (i == 1) {
+				t.Errorf("%s approves: %v", who, err)
+			}
+		}
+		must(t, s.Start(ctx, tell))
+		clean(t, s)
+	})
+}

@@ -175,6 +175,12 @@ func started(t *testing.T, s *store.Store, c store.Campaign) int64 {
 	ctx := context.Background()
 	id, _, err := s.AddCampaign(ctx, c)
 	must(t, err)
+	for _, who := range []string{"ann", "bo"} {
+		if c.NeedsTwo() {
+			_, err = s.ApproveNotice(ctx, id, who, "")
+			must(t, err)
+		}
+	}
 	must(t, s.Start(ctx, id))
 	for over := false; !over; {
 		over, err = s.FanOut(ctx, id)

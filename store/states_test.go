@@ -17,7 +17,7 @@ import (
 )
 
 // machines are the tables whose states docs/state-machines.md draws.
-var machines = []string{"campaign", "delivery", "job", "privacy_case"}
+var machines = []string{"campaign", "delivery", "job", "privacy_case", "signup", "policy_version"}
 
 var (
 	stateList = regexp.MustCompile(`\bstate\s+TEXT NOT NULL CHECK \(state IN \(([^)]*)\)\)`)
@@ -133,6 +133,8 @@ func waysGone(t *testing.T) map[string][]string {
 	w.deliveries()
 	w.failures()
 	w.cases()
+	w.signUps()
+	w.versions()
 	db, err := sql.Open("sqlite", path)
 	must(t, err)
 	defer db.Close()
@@ -368,6 +370,38 @@ func (w *walk) cases() {
 	guardian := w.opens(consent.KindGuardian, 8)
 	_, err = w.GuardianErase(ctx, store.GuardianAct{Case: guardian, Child: "p9@example.com", By: "a", Second: "b", Evidence: "birth certificate"})
 	must(w.t, err)
+}
+
+// signUps has one sign-up confirmed, and one run out.
+func (w *walk) signUps() {
+	ctx := context.Background()
+	link, _ := signedUp(w.t, w.Store, form("s0@example.com", "product"))
+	_, err := w.ConfirmSignUp(ctx, link, store.Click{})
+	must(w.t, err)
+	signedUp(w.t, w.Store, form("s1@example.com", "product"))
+	w.now = w.now.Add(store.SignUpFor + time.Second)
+	n, err := w.ExpireSignUps(ctx)
+	if err != nil || n != 1 {
+		w.t.Fatalf("%d sign-ups have run out, %v", n, err)
+	}
+}
+
+// versions has one version of the policy follow the other, and one taken back.
+func (w *walk) versions() {
+	ctx := context.Background()
+	for _, one := range []struct {
+		id       string
+		material bool
+	}{{"v1", false}, {"v2", false}, {"v3", true}, {"v4", true}} {
+		_, err := w.PublishPolicy(ctx, store.Publication{PolicyVersion: consent.NewPolicyVersion(one.id, []byte("text")), Material: one.material})
+		must(w.t, err)
+		if one.id == "v3" {
+			w.now = w.now.Add(store.PolicyNotice)
+			_, err = w.ActivatePolicy(ctx)
+			must(w.t, err)
+		}
+	}
+	must(w.t, w.WithdrawPolicy(ctx, "v4"))
 }
 
 // opens writes a mail that opens a case.

@@ -53,7 +53,7 @@ func (c *campaignNewCommand) Run(a *app) error {
 	if !parsed.Schedule.IsZero() {
 		campaign.ID = id
 		if misfit = a.fit(s, campaign, false); misfit == nil {
-			err = s.Schedule(a.ctx, id, parsed.Schedule, parsed.StartBy)
+			err = refusal(s.Schedule(a.ctx, id, parsed.Schedule, parsed.StartBy))
 		}
 	}
 	return firstError(err, a.tellState(s, id, nil), misfit)

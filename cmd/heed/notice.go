@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
-	"heed/consent"
 	"heed/store"
 	"heed/templates"
 )
@@ -85,7 +85,7 @@ func (a *app) tellNotice(s *store.Store, id int64) error {
 }
 
 func (a *app) viewNotice(s *store.Store, c store.Campaign) (noticeView, error) {
-	v := noticeView{ID: decimal(c.ID), Kind: c.Notice, State: c.State, Name: c.Name, By: c.SentBy, Approvals: []string{}}
+	v := noticeView{ID: decimal(c.ID), Kind: cmp.Or(c.Notice, "policy"), State: c.State, Name: c.Name, By: c.SentBy, Approvals: []string{}}
 	acts, err := s.Approvals(a.ctx, c.ID)
 	for _, one := range acts {
 		v.Approvals = append(v.Approvals, one.Staff)
@@ -105,7 +105,7 @@ func (a *app) notice(text string) (id int64, s *store.Store, c store.Campaign, e
 	if s, err = a.store(); err != nil {
 		return 0, nil, c, err
 	}
-	if c, err = s.Campaign(a.ctx, id); err == nil && c.Class != consent.Legal {
+	if c, err = s.Campaign(a.ctx, id); err == nil && !c.NeedsTwo() {
 		err = hinted(fmt.Errorf("campaign %d is no notice", id), "heed notice list shows those that there are")
 	}
 	return id, s, c, err
@@ -115,7 +115,7 @@ type noticeApproveCommand struct{ decideFlags }
 
 // Help tells who may and shows an example.
 func (noticeApproveCommand) Help() string {
-	return "Two different people have to approve before a notice can be sent; who wrote it may be one of them.\n\nExample: heed notice approve 9 --by bo --reason \"read by our lawyer\""
+	return "Two different people have to approve before a notice can be sent; who wrote it may be one of them. That holds for a notice of a new version of the policy too (heed campaign new, class policy_notice).\n\nExample: heed notice approve 9 --by bo --reason \"read by our lawyer\""
 }
 
 // Run records the approval.
@@ -161,7 +161,7 @@ func (c *noticeSendCommand) Run(a *app) error {
 	if err := s.Start(a.ctx, id); err != nil {
 		return refusal(err)
 	}
-	if err := s.NoteAct(a.ctx, store.StaffAct{Kind: store.ActNoticeSent, Staff: by, About: id, Said: campaign.Notice}); err != nil {
+	if err := s.NoteAct(a.ctx, store.StaffAct{Kind: store.ActNoticeSent, Staff: by, About: id, Said: cmp.Or(campaign.Notice, "policy "+campaign.Policy)}); err != nil {
 		return err
 	}
 	return a.tellNotice(s, id)
@@ -183,7 +183,7 @@ func (c *noticeListCommand) Run(a *app) error {
 		return err
 	}
 	for _, one := range all {
-		if one.Class != consent.Legal {
+		if !one.NeedsTwo() {
 			continue
 		}
 		v, err := a.viewNotice(s, one)

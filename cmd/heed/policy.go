@@ -31,7 +31,7 @@ type policyPublishCommand struct {
 func (policyPublishCommand) Help() string {
 	return `A material version is shown on every page for 30 days before it comes into force; one that only mends words is in force at once and may name no new purpose. What people agreed to before still holds for them: a campaign whose purpose their version does not name skips them with the reason policy.
 
-To tell people, send a campaign with class: policy_notice and policy: ID in its front matter. To ask whether they agree, send one with class: consent_request and policy: ID; whoever does not answer has not agreed.
+To tell people, send a campaign with class: policy_notice and policy: ID in its front matter; since it goes to everybody, two people approve it first (heed notice approve). To ask whether they agree, send one with class: consent_request and policy: ID; whoever does not answer has not agreed.
 
 Example: heed policy publish privacy-2026-06.md --id 2026-06 --material --purposes news,research`
 }
