@@ -106,6 +106,7 @@ func settings(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, read *sql.DB, err error) {
+	poolPages()
 	if connect == nil {
 		connect = func(dsn string) (*sql.DB, error) { return sql.Open("sqlite", dsn) }
 	}
@@ -126,8 +127,9 @@ func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, 
 
 // sqliteDSN: WAL, so that readers never wait; synchronous FULL, because a claim
 // must be on the disk before the end of its message is written; secure_delete,
-// because what is erased must leave the file. cache is in KB: each connection has
-// one of its own, and what it does not hold the system does.
+// because what is erased must leave the file. cache is the most of a connection in
+// KB; all of them together get what poolPages holds, and what they do not hold the
+// system does.
 func sqliteDSN(path, lock string, cache int) string {
 	q := url.Values{"_txlock": {lock}, "_pragma": {"busy_timeout(15000)", "journal_mode(WAL)", "synchronous(FULL)",
 		"foreign_keys(1)", "secure_delete(1)", fmt.Sprintf("cache_size(-%d)", cache)}}
