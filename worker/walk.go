@@ -77,6 +77,7 @@ func (r *row) step(ctx context.Context) step {
 func (r *row) fill(ctx context.Context, n int) {
 	for len(r.coming) < n && len(r.left) > 0 && len(r.b.lane.rooms) > 0 && !r.broken {
 		letter := r.left[0]
+		r.left[0] = store.Letter{} // a batch holds 200 KB, and dozens of them are under way
 		r.left = r.left[1:]
 		if d := r.draft(ctx, letter); d != nil {
 			r.coming = append(r.coming, d)
