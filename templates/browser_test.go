@@ -72,7 +72,11 @@ func (e *eye) see(width int64, scheme string, forced bool) {
 			{Name: "prefers-color-scheme", Value: scheme}, {Name: "forced-colors", Value: colours}}})
 		return chromedp.Void{}, err
 	}
-	e.do(chromedp.EmulateViewport(width, 800), prefer)
+	focused := func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
+		return chromedp.Void{}, err
+	}
+	e.do(chromedp.EmulateViewport(width, 800), focused, prefer)
 }
 
 func (e *eye) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -110,9 +114,23 @@ const small = `[...document.querySelectorAll("a, button, input:not([type=hidden]
 // wide tells by how many pixels the page is wider than its window.
 const wide = `document.documentElement.scrollWidth - document.documentElement.clientWidth`
 
-// TestPagesInChromium looks at every page in every state, with axe-core in light and dark, at 320 pixels (a window of 1,280
-// at 400 %, WCAG 2.2, 1.4.10), and at the size of what can be pressed. Arabic runs from right to left; the made-up
-// language is half as long again as English.
+// lost lists what cannot be told from the page any more where colours are forced: a text in the colour of what it stands on, a
+// field or button without an edge of its own.
+const lost = `(() => {
+	const ground = e => { for (; e; e = e.parentElement) { const b = getComputedStyle(e).backgroundColor; if (!/^rgba.*, 0\)$/.test(b)) return b } return "rgb(255, 255, 255)" };
+	return [...document.querySelectorAll("button, input:not([type=hidden]):not([tabindex='-1']), textarea, a, h1, h2, p, li, label, legend, dt, dd")].filter(e => {
+		const s = getComputedStyle(e), field = e.matches("button, input:not([type=checkbox]), textarea");
+		return e.getClientRects().length && (s.color === ground(e) || field && (s.borderTopStyle === "none" || s.borderTopColor === ground(e.parentElement)));
+	}).map(e => e.outerHTML.slice(0, 80)) })()`
+
+// dull lists what the keyboard does not reach in the order of the page, or does not show where it is (WCAG 2.2, 2.1.1, 2.4.7).
+const dull = `[...document.querySelectorAll("a, button, input:not([type=hidden]):not([tabindex='-1']), textarea")].filter(e => {
+	e.focus({focusVisible: true});
+	return document.activeElement !== e || e.tabIndex !== 0 || getComputedStyle(e).outlineStyle === "none" }).map(e => e.outerHTML.slice(0, 80))`
+
+// TestPagesInChromium looks at every page in every state, with axe-core in light, dark and forced colours, at 320 pixels (a
+// window of 1,280 at 400 %, WCAG 2.2, 1.4.10), and at the size of what can be pressed. Arabic runs from right to left; the
+// made-up language is half as long again as English.
 func TestPagesInChromium(t *testing.T) {
 	script, err := os.ReadFile("../web/testdata/axe/axe.min.js")
 	if err != nil {
@@ -141,10 +159,17 @@ func TestPagesInChromium(t *testing.T) {
 			for _, v := range e.violations("color-contrast") {
 				t.Errorf("%s, dark: %s", path, v)
 			}
+			e.see(1280, "light", true)
+			for _, v := range append(e.violations("color-contrast", "link-in-text-block"), ask[[]string](e, lost)...) {
+				t.Errorf("%s, forced colours: %s", path, v)
+			}
 		}
 		e.see(320, "light", false)
 		if n := ask[int](e, wide); n > 0 {
 			t.Errorf("%s is %d pixels wider than a window of 320", path, n)
+		}
+		for _, one := range ask[[]string](e, dull) {
+			t.Errorf("%s: the keyboard does not reach it, or does not show it: %s", path, one)
 		}
 		for _, one := range ask[[]string](e, small) {
 			t.Errorf("%s: too small to be pressed: %s", path, one)
@@ -160,7 +185,7 @@ func TestAxeFindsWhatIsWrong(t *testing.T) {
 	}
 	e := openEyes(t, map[string]func(io.Writer) error{"bad": func(w io.Writer) error {
 		_, err := io.WriteString(w, `<!doctype html><html><title>T</title><main><h1>T</h1><p style="color:#bbb;background:#fff">pale</p>
-			<input type="text"><button style="width:9px;height:9px"></button><div style="width:900px">wide</div></main></html>`)
+			<input type="text"><button style="width:9px;height:9px;border:0;outline:0"></button><div style="width:900px">wide</div></main></html>`)
 		return err
 	}})
 	e.see(320, "light", false)
@@ -172,7 +197,11 @@ func TestAxeFindsWhatIsWrong(t *testing.T) {
 			t.Errorf("axe-core does not find %s:\n%s", rule, found)
 		}
 	}
-	if ask[int](e, wide) <= 0 || len(ask[[]string](e, small)) == 0 {
-		t.Error("a page that is too wide, or a button that is too small, is not found")
+	e.see(320, "light", true)
+	if len(ask[[]string](e, lost)) == 0 {
+		t.Error("a button without an edge is not found where colours are forced")
+	}
+	if ask[int](e, wide) <= 0 || len(ask[[]string](e, small)) == 0 || len(ask[[]string](e, dull)) != 1 {
+		t.Error("a page that is too wide, a button that is too small, or one that shows no focus, is not found")
 	}
 }

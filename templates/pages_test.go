@@ -75,6 +75,9 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"version-never": func(w io.Writer) error {
 			return VersionPage(w, VersionData{Language: lang, Sender: sender, Personal: true, Others: []VersionLink{{"/v/2026-01", "2026-01"}}})
 		},
+		"unused":       func(w io.Writer) error { return UnusedPage(w, noMore(lang, sender)) },
+		"unused-asked": func(w io.Writer) error { return UnusedAskedPage(w, noMore(lang, sender)) },
+		"unused-none":  func(w io.Writer) error { return UnusedNonePage(w, noMore(lang, sender)) },
 		"undo": func(w io.Writer) error {
 			return UndoPage(w, UndoData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/b/abc234",
 				Stopped: Stops{Topics: []string{topic, "Events"}}, At: pageAt(), Until: pageAt().AddDate(0, 0, 7)})
@@ -99,6 +102,10 @@ func signUpData(lang, sender, topic string) SignUpData {
 func signedUp(lang, sender, topic string) SignedUpData {
 	return SignedUpData{Language: lang, Sender: sender, Contact: "privacy@harbour.example", Link: "https://news.harbour.example/s/abc234", MaskedAddress: Mask("ann@example.com"),
 		Action: "/s/abc234", Chosen: Stops{Topics: []string{topic, "Events"}, Offers: true, Sharing: true}, Policy: "2026-01", Purposes: []string{"news", "research"}, Texts: "/v", Way: "/p/abc234"}
+}
+
+func noMore(lang, sender string) UnusedData {
+	return UnusedData{Language: lang, Sender: sender, MaskedAddress: Mask("ann@example.com"), Action: "/n/abc234", Service: "Harbour Files", At: pageAt()}
 }
 
 func notice(d NoticeData) func(io.Writer) error {
@@ -129,7 +136,7 @@ func TestPagesAreAccessible(t *testing.T) {
 					t.Errorf("h1 %d, main %d, title %q", count["h1"], count["main"], title)
 				}
 				forms := map[string]int{"unsubscribe": 2, "unsubscribe-all": 1, "confirm": 1, "choices": 3, "done": 1, "choices-one": 1, "undo": 1, "choices-torn": 1,
-					"sign-up": 1, "sign-up-one": 1, "sign-up-flaws": 1, "sign-up-confirm": 1, "agree": 1}[name]
+					"sign-up": 1, "sign-up-one": 1, "sign-up-flaws": 1, "sign-up-confirm": 1, "agree": 1, "unused": 1}[name]
 				if count["form"] != forms || count["button"] != forms || count["post"] != forms {
 					t.Errorf("%d forms, %d buttons, %d post; want %d", count["form"], count["button"], count["post"], forms)
 				}

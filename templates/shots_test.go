@@ -40,19 +40,26 @@ func (s shot) file() string {
 	return name + ".png"
 }
 
-// shots are every page in every state, and some of them in the dark, on a telephone, from right to left, and with forced
-// colours.
-func shots() []shot {
+// shots are every page in every state, with forced colours too, and some of them in the dark, on a telephone, and from right
+// to left: all of them where HEED_SHOTS_ALL is set, for somebody who looks at each.
+func shots(t *testing.T) []shot {
 	var all []shot
-	for _, page := range slices.Sorted(maps.Keys(allPages("en"))) {
-		all = append(all, shot{lang: "en", page: page, scheme: "light", width: 760})
+	add := func(s shot) { all = append(all, s) }
+	some := []string{"centre", "centre-wrong", "unsubscribe", "done", "status", "sign-up-flaws", "mail-newsletter", "mail-alert"}
+	pages := allPages("en")
+	maps.Copy(pages, mailPages(t, "en"))
+	for _, page := range slices.Sorted(maps.Keys(pages)) {
+		add(shot{lang: "en", page: page, scheme: "light", width: 760})
+		add(shot{lang: "en", page: page, scheme: "light", width: 760, forced: true})
+		if os.Getenv("HEED_SHOTS_ALL") == "" && !slices.Contains(some, page) {
+			continue
+		}
+		add(shot{lang: "en", page: page, scheme: "dark", width: 760})
+		add(shot{lang: "en", page: page, scheme: "light", width: 320})
+		add(shot{lang: "ar", page: page, scheme: "light", width: 800}) // as wide as the window: a narrower one is cut off at the wrong side
+		add(shot{lang: pseudoTag, page: page, scheme: "light", width: 320})
 	}
-	for _, page := range []string{"centre", "centre-wrong", "unsubscribe", "done", "status"} {
-		all = append(all, shot{lang: "en", page: page, scheme: "dark", width: 760}, shot{lang: "en", page: page, scheme: "light", width: 360},
-			shot{lang: "ar", page: page, scheme: "light", width: 760})
-	}
-	return append(all, shot{lang: "en", page: "centre", scheme: "light", width: 760, forced: true}, shot{lang: "en", page: "status", scheme: "light", width: 760, forced: true},
-		shot{lang: "de", page: "centre", scheme: "light", width: 760}, shot{lang: pseudoTag, page: "centre", scheme: "light", width: 360})
+	return append(all, shot{lang: "de", page: "centre", scheme: "light", width: 760})
 }
 
 // TestScreenshots takes the pictures of docs/pages where HEED_SHOTS names a folder.
@@ -67,9 +74,12 @@ func TestScreenshots(t *testing.T) {
 		for name, write := range allPages(lang) {
 			all[lang+"/"+name] = write
 		}
+		for name, write := range mailPages(t, lang) {
+			all[lang+"/"+name] = write
+		}
 	}
 	e := openEyes(t, all)
-	for _, one := range shots() {
+	for _, one := range shots(t) {
 		e.see(one.width, one.scheme, one.forced)
 		e.do(chromedp.Navigate(e.url + "/" + one.lang + "/" + one.page))
 		raw, err := chromedp.Run(e.ctx, chromedp.FullScreenshot(100))

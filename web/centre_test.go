@@ -321,21 +321,36 @@ func TestCrossSite(t *testing.T) {
 
 // TestThousandScanners: whatever is fetched, and however often, nothing changes.
 func TestThousandScanners(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, withSignUp)
 	c, confirm := b.erasure()
 	status, err := b.s.StatusLink(c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	version, err := b.s.PublishPolicy(t.Context(), store.Publication{PolicyVersion: consent.PolicyVersion{ID: "2026-02", Hash: []byte{1}, Text: "more"}, Material: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change, err := b.s.MoveContact(t.Context(), "ben@example.com", "new@example.com", 0, "kim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.ask("POST", "/s", urlencoded, b.filled("email", "zoe@example.org", "topic", "events")).wants(t, 200)
+	signUp := b.signUpLink("zoe@example.org")
 	fresh, before := "/p/"+b.fresh("ann@example.com"), b.rows()
 	paths := []string{"/u/" + b.optOutLink("ann@example.com"), "/p/" + b.optOutLink("ann@example.com"), fresh, fresh + "/history", fresh + "/requests", fresh + "/stop", fresh + "/link",
-		confirm, "/q/" + status, "/link", "/b/" + b.optOutLink("ann@example.com"), "/"}
+		confirm, "/q/" + status, "/link", "/b/" + b.optOutLink("ann@example.com"), "/", signUp, "/a/" + b.s.AgreeToken(b.key("ann@example.com"), version),
+		"/n/" + b.link(consent.PurposeUnused, "ann@example.com", 1), "/m/" + b.s.Half(change, change.Old), "/v/" + b.optOutLink("ann@example.com"), "/s"}
 	for i := range 1000 {
-		path := paths[i%len(paths)] + []string{"", "?scope=all&confirm=delete&ask=delete&withdraw=yes&fresh=yes", "/"}[i%3]
+		path := paths[i%len(paths)] + []string{"", "?scope=all&confirm=delete&confirm=agree&confirm=signup&confirm=move&unused=yes&ask=delete&withdraw=yes&fresh=yes", "/"}[i%3]
 		method, header := []string{"GET", "HEAD", "OPTIONS"}[i%7%3], []string{"User-Agent", "Mozilla/5.0 (scanner)", "Purpose", "prefetch", "Sec-Purpose", "prefetch"}
 		if got := b.ask(method, path, "", "", header...); got.code >= 500 {
 			t.Fatalf("%s %s: %d", method, path, got.code)
 		}
+	}
+	change, err = b.s.AddressChange(t.Context(), change.ID)
+	if err != nil || change.State != "waiting" || !change.OldClicked.IsZero() || len(b.state("zoe@example.org").Topics) > 0 {
+		t.Errorf("the change is %+v, %v; or somebody was signed up", change, err)
 	}
 	if b.rows() != before || b.theCase(c.ID).State != consent.CaseWaiting || len(b.letters("ann@example.com")) != 1 {
 		t.Error("a fetch changed something")
