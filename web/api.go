@@ -139,10 +139,14 @@ func reads[I, O any](a *api, o operation, do func(context.Context, *call, *I) (*
 	a.alsoAnswers(o)
 }
 
-// alsoAnswers describes the further statuses of an operation.
+// alsoAnswers describes the further statuses of an operation, and when it may be
+// asked again.
 func (a *api) alsoAnswers(o operation) {
 	item := a.huma.OpenAPI().Paths[o.path]
 	op := map[string]*huma.Operation{http.MethodGet: item.Get, http.MethodPut: item.Put, http.MethodPost: item.Post, http.MethodDelete: item.Delete}[o.method]
+	for _, code := range []int{http.StatusTooManyRequests, http.StatusServiceUnavailable} {
+		op.Responses[strconv.Itoa(code)].Headers = map[string]*huma.Param{"Retry-After": {Description: "Seconds to wait.", Schema: &huma.Schema{Type: huma.TypeInteger}, Required: true}}
+	}
 	first := op.Responses[strconv.Itoa(op.DefaultStatus)]
 	for _, code := range o.also {
 		op.Responses[strconv.Itoa(code)] = &huma.Response{Description: http.StatusText(code), Headers: first.Headers, Content: first.Content}

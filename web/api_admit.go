@@ -74,6 +74,7 @@ func (a *api) lead(c *call) *Problem {
 		room, err := a.doors.Sandbox(c.ctx.Context())
 		if err != nil {
 			a.log.Error("sandbox_failed", "cause", err)
+			c.ctx.SetHeader("Retry-After", "30")
 			return problem(http.StatusServiceUnavailable, "unavailable", "the sandbox could not be opened", "send the request again")
 		}
 		c.Room = room

@@ -105,7 +105,12 @@ func (s *Server) rescue(w *recorder, r *http.Request, route string, cause any) {
 		panic(cause)
 	}
 	s.o.Log.Error("web_panic", "route", route, "cause", cause, "stack", string(debug.Stack()))
-	if w.code == 0 {
+	switch {
+	case w.code != 0:
+	case route == "api" || route == "provider":
+		w.Header().Set("Retry-After", "30")
+		writeProblem(w, problem(http.StatusServiceUnavailable, "unavailable", "this failed for a reason that lies here", "send the request again after the seconds of Retry-After, with the same Idempotency-Key"))
+	default:
 		s.tryAgain(w, r)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"heed/mailer/mailertest"
+	"heed/store/storetest"
 )
 
 // doorsConfig has a topic and a service.
@@ -160,6 +161,12 @@ func (c *contract) judge(s shot, op map[string]any, answer *http.Response, text 
 	if !is {
 		c.t.Errorf("%s: the status %d is not in the published file", where, answer.StatusCode)
 		return nil
+	}
+	headers, _ := described["headers"].(map[string]any)
+	for name, header := range headers {
+		if header.(map[string]any)["required"] == true && answer.Header.Get(name) == "" {
+			c.t.Errorf("%s: %d came without %s", where, answer.StatusCode, name)
+		}
 	}
 	if described["content"] == nil && len(text) == 0 {
 		return nil
@@ -436,4 +443,35 @@ func (c *contract) delivers(alert, status string) {
 		}
 	}
 	c.t.Errorf("the messages never were %s: %s", status, &last)
+}
+
+// TestContractWithoutADatabase: every operation says 503 while the database is
+// away, with a live key and with a test key, and works again when it is back.
+func TestContractWithoutADatabase(t *testing.T) {
+	sink, err := mailertest.Start(mailertest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	line, near := storetest.LineTo(t, storetest.QuickPostgres(t))
+	server := startServeWith(t, doorsConfig+"[api]\nrate = 10000\n", "SMTP_URL="+sink.URL(), "DATABASE_URL="+near)
+	live := openContract(t, server, server.token(t, "--scope", "admin"), server.token(t, "--scope", "partner:acme"))
+	test := openContract(t, server, server.token(t, "--scope", "admin", "--test"), server.token(t, "--scope", "partner:acme", "--test"))
+	line.Cut()
+	for _, id := range live.operations() {
+		_, path, op := live.operation(id)
+		if op["responses"].(map[string]any)["503"] == nil {
+			t.Errorf("%s needs the database, and does not say that it may be away", id)
+			continue
+		}
+		one := shot{op: id, params: slices.Repeat([]string{"1"}, strings.Count(path, "{")), want: 503, code: "unavailable"}
+		if op["requestBody"] != nil {
+			one.body = `{}`
+		}
+		live.send(one)
+		test.send(one)
+	}
+	line.Mend()
+	live.goods()
+	test.goods()
 }
