@@ -22,6 +22,10 @@ import (
 // ledger's chain shows a row that was changed or left out; that every limit of the
 // ledger is there is reckoned again; the seal shows that the end is the end.
 
+// transferFormat is how this heed writes bundles. What changes their meaning
+// takes the next number.
+const transferFormat = 1
+
 // transferBegin is the first line.
 type transferBegin struct {
 	Format   int             `json:"heed_transfer"`
@@ -72,6 +76,8 @@ type Transferred struct {
 	Rows        int64  `json:"ledger_rows"`
 	People      int    `json:"people"`
 	Limits      int    `json:"limits_without_address"`
+	IDsTaken    int    `json:"external_ids_taken,omitempty"` // that belong to somebody else here, and were left out
+	Again       bool   `json:"again,omitempty"`              // the bundle was taken over before
 	Head        string `json:"ledger_head"`
 	Fingerprint string `json:"fingerprint"` // of the signer; tell it on another way than the file
 }
@@ -124,7 +130,7 @@ func fingerprint(key ed25519.PublicKey) string {
 }
 
 func (t *tx) transferOut(ctx context.Context, w sealed, sum *Transferred) error {
-	begin := transferBegin{Format: 1, From: sum.From, Topics: map[int]string{}, Pepper: hex.EncodeToString(t.s.keys.Pepper)}
+	begin := transferBegin{Format: transferFormat, From: sum.From, Topics: map[int]string{}, Pepper: hex.EncodeToString(t.s.keys.Pepper)}
 	if err := t.QueryRowContext(ctx, `SELECT seq, hash FROM chain WHERE one = 1`).Scan(&begin.Rows, &begin.Head); err != nil {
 		return err
 	}
@@ -203,12 +209,13 @@ func (t *tx) transferPeople(ctx context.Context, w sealed, sum *Transferred) err
 		if err != nil {
 			return err
 		}
+		ids, err := t.externalIDs(ctx, people)
+		if err != nil {
+			return err
+		}
 		for _, p := range people {
 			after = p.ID
-			one := transferPerson{Key: p.Key.String(), Contact: p.Contact, Services: lists.services[p.ID]}
-			if one.External, err = t.texts(ctx, `SELECT id FROM external_id WHERE person = $1 ORDER BY id`, p.ID); err != nil {
-				return err
-			}
+			one := transferPerson{Key: p.Key.String(), Contact: p.Contact, Services: lists.services[p.ID], External: ids[p.ID]}
 			if err := w.line(transferLine{Person: &one}); err != nil {
 				return err
 			}
@@ -217,6 +224,31 @@ func (t *tx) transferPeople(ctx context.Context, w sealed, sum *Transferred) err
 			return nil
 		}
 	}
+}
+
+func (t *tx) externalIDs(ctx context.Context, people []Person) (map[int64][]string, error) {
+	all := map[int64][]string{}
+	if len(people) == 0 {
+		return all, nil
+	}
+	args := make([]any, len(people))
+	for i, p := range people {
+		args[i] = p.ID
+	}
+	found, err := t.QueryContext(ctx, `SELECT person, id FROM external_id WHERE person IN (`+list(len(args), 1)+`) ORDER BY id`, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer found.Close()
+	for found.Next() {
+		var person int64
+		var id string
+		if err := found.Scan(&person, &id); err != nil {
+			return nil, err
+		}
+		all[person] = append(all[person], id)
+	}
+	return all, found.Err()
 }
 
 // transferLimits writes the keys of those who are stored no more and must not be

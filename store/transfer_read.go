@@ -3,12 +3,14 @@ package store
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"heed/consent"
@@ -24,52 +26,122 @@ func unfit(format string, args ...any) error {
 // bundle is one that was read and found whole.
 type bundle struct {
 	transferBegin
-	people []transferPerson
-	limits map[string]bool
-	states map[string]consent.State                 // by key, reckoned from the ledger
-	rows   map[string]map[consent.Scope]transferRow // the last word of each key about each scope
+	*crate
+	pepper []byte
 	signer string
 }
 
+// bundleReader reads a bundle line by line; the chain of its ledger is reckoned
+// on the way.
+type bundleReader struct {
+	*bundle
+	lines *bufio.Reader
+	sum   hash.Hash
+	n     int // of the line
+	chain []byte
+	seen  int64 // rows of the ledger
+}
+
+// maxBundleLine bounds what is held of a bundle at once.
+const maxBundleLine = 16 << 20
+
 // readBundle reads a bundle and refuses it where anything was left out or
-// altered. fingerprint is what the seller told on another way.
-func readBundle(from io.Reader, told string) (b *bundle, err error) {
-	b = &bundle{limits: map[string]bool{}, states: map[string]consent.State{}, rows: map[string]map[consent.Scope]transferRow{}}
-	lines := bufio.NewReaderSize(from, 1<<20)
-	sum, chain, seen := sha256.New(), []byte(nil), int64(0)
-	for n := 1; ; n++ {
-		raw, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return nil, unfit("it has no end: the seal is missing")
-		}
-		if err != nil {
+// altered. told is the fingerprint that the seller told on another way. The
+// bundle lies in a crate, which the caller closes.
+func readBundle(ctx context.Context, from io.Reader, told string) (b *bundle, err error) {
+	room, err := newCrate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &bundleReader{bundle: &bundle{crate: room}, lines: bufio.NewReaderSize(from, 1<<20), sum: sha256.New()}
+	if err = r.begin(); err == nil {
+		err = r.read(ctx, told)
+	}
+	if err != nil {
+		return nil, errors.Join(err, room.close())
+	}
+	return r.bundle, nil
+}
+
+// line gives the next line; io.EOF where there is none.
+func (r *bundleReader) line() (raw []byte, err error) {
+	r.n++
+	for {
+		part, err := r.lines.ReadSlice('\n')
+		raw = append(raw, part...)
+		switch {
+		case len(raw) > maxBundleLine:
+			return nil, unfit("line %d is too long for a bundle", r.n)
+		case err == nil:
+			return raw, nil
+		case errors.Is(err, io.EOF):
+			return nil, io.EOF
+		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, fmt.Errorf("reading a transfer bundle: %w", err)
 		}
-		if n == 1 {
-			if err := strict(raw, &b.transferBegin); err != nil || b.Format != 1 {
-				return nil, unfit("line 1 is not the beginning of a bundle that this heed knows")
-			}
-			sum.Write(raw)
-			continue
+	}
+}
+
+// begin reads the first line. What a later heed wrote is told from what is no
+// bundle at all.
+func (r *bundleReader) begin() error {
+	raw, err := r.line()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	var format struct {
+		Format int `json:"heed_transfer"`
+	}
+	if json.Unmarshal(raw, &format) != nil || format.Format < 1 {
+		return unfit("it does not begin like a bundle: is it the file that heed transfer export wrote, decrypted?")
+	}
+	if format.Format > transferFormat {
+		return unfit("a newer heed wrote it, in format %d: take one of the same version to read it; this one knows formats up to %d", format.Format, transferFormat)
+	}
+	if err := strict(raw, &r.transferBegin); err != nil {
+		return unfit("its first line was altered: %v", err)
+	}
+	r.sum.Write(raw)
+	if r.pepper, err = hex.DecodeString(r.Pepper); err != nil || len(r.pepper) != 32 {
+		return unfit("its pepper cannot be read")
+	}
+	return nil
+}
+
+func (r *bundleReader) read(ctx context.Context, told string) error {
+	for {
+		raw, err := r.line()
+		if errors.Is(err, io.EOF) {
+			return unfit("it has no end: the seal is missing, as after a copy that was cut short")
+		}
+		if err != nil {
+			return err
 		}
 		var line transferLine
 		if err := strict(raw, &line); err != nil {
-			return nil, unfit("line %d cannot be read", n)
+			return unfit("line %d cannot be read", r.n)
 		}
 		if line.Seal != nil {
-			if _, err := lines.ReadByte(); !errors.Is(err, io.EOF) {
-				return nil, unfit("something stands behind its seal")
-			}
-			if b.signer, err = line.Seal.check(sum.Sum(nil), told); err != nil {
-				return nil, err
-			}
-			return b, b.whole(seen, hex.EncodeToString(chain))
+			return r.end(ctx, *line.Seal, told)
 		}
-		sum.Write(raw)
-		if chain, seen, err = b.take(line, chain, seen); err != nil {
-			return nil, fmt.Errorf("line %d: %w", n, err)
+		r.sum.Write(raw)
+		if err := r.take(ctx, line); err != nil {
+			return fmt.Errorf("line %d: %w", r.n, err)
 		}
 	}
+}
+
+func (r *bundleReader) end(ctx context.Context, seal transferSeal, told string) (err error) {
+	if _, err := r.lines.ReadByte(); !errors.Is(err, io.EOF) {
+		return unfit("something stands behind its seal")
+	}
+	if r.signer, err = seal.check(r.sum.Sum(nil), told); err != nil {
+		return err
+	}
+	if err := r.filled(ctx); err != nil {
+		return err
+	}
+	return r.whole(ctx)
 }
 
 func strict(raw []byte, into any) error {
@@ -92,51 +164,64 @@ func (s transferSeal) check(sum []byte, told string) (signer string, err error) 
 	return fingerprint(key), nil
 }
 
-// take adds a line. The chain of the ledger is reckoned on the way.
-func (b *bundle) take(line transferLine, chain []byte, seen int64) ([]byte, int64, error) {
+// take lays a line down.
+func (r *bundleReader) take(ctx context.Context, line transferLine) error {
 	switch {
 	case line.Ledger != nil:
-		r := *line.Ledger
-		key, err := consent.ParseKey(r.Key)
-		if err != nil {
-			return nil, 0, unfit("row %d of the ledger names no address key", r.Seq)
-		}
-		r.Address = key
-		chain = r.Entry.Hash(chain)
-		if seen++; r.Seq != seen || hex.EncodeToString(chain) != r.Hash {
-			return nil, 0, unfit("row %d of the ledger was left out or altered", seen)
-		}
-		b.states[r.Key] = b.states[r.Key].With(r.Entry)
-		if b.rows[r.Key] == nil {
-			b.rows[r.Key] = map[consent.Scope]transferRow{}
-		}
-		b.rows[r.Key][r.Scope] = r
+		return r.takeRow(ctx, *line.Ledger)
 	case line.Person != nil:
-		b.people = append(b.people, *line.Person)
+		return r.takePerson(ctx, *line.Person)
 	case line.Limit != "":
-		b.limits[line.Limit] = true
-	default:
-		return nil, 0, unfit("it says nothing")
+		return r.limit(ctx, line.Limit)
 	}
-	return chain, seen, nil
+	return unfit("it says nothing")
+}
+
+// takePerson wants the key of the address, so that what the ledger has against
+// somebody stands against the address that is stored.
+func (r *bundleReader) takePerson(ctx context.Context, p transferPerson) error {
+	address, err := consent.Normalize(p.Contact.Email)
+	if err != nil || consent.KeyOf(r.pepper, address).String() != p.Key {
+		return unfit("the key of a person is not that of their address")
+	}
+	raw, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	return r.person(ctx, p.Key, raw)
+}
+
+func (r *bundleReader) takeRow(ctx context.Context, row transferRow) error {
+	key, err := consent.ParseKey(row.Key)
+	if err != nil {
+		return unfit("row %d of the ledger names no address key", row.Seq)
+	}
+	row.Address = key
+	r.chain = row.Entry.Hash(r.chain)
+	if r.seen++; row.Seq != r.seen || hex.EncodeToString(r.chain) != row.Hash {
+		return unfit("row %d of the ledger was left out or altered", r.seen)
+	}
+	raw, err := json.Marshal(row)
+	if err != nil {
+		return err
+	}
+	return r.row(ctx, row.Key, row.Seq, raw)
 }
 
 // whole wants the ledger to its end, and each limit that follows from it: of a
 // person who is in the bundle, or by its key.
-func (b *bundle) whole(seen int64, head string) error {
-	if seen != b.Rows || head != b.Head {
-		return unfit("its ledger ends at row %d of %d", seen, b.Rows)
+func (r *bundleReader) whole(ctx context.Context) error {
+	if r.seen != r.Rows || hex.EncodeToString(r.chain) != r.Head {
+		return unfit("its ledger ends at row %d of %d", r.seen, r.Rows)
 	}
-	here := map[string]bool{}
-	for _, p := range b.people {
-		here[p.Key] = true
+	key, err := r.unlimited(ctx)
+	if err != nil {
+		return fmt.Errorf("looking whether every limit is there: %w", err)
 	}
-	for key, state := range b.states {
-		if limited(state) && !here[key] && !b.limits[key] {
-			return unfit("the limit of %s was left out, which the ledger knows of", key)
-		}
+	if key != "" {
+		return unfit("the limit of %s was left out, which the ledger knows of", key)
 	}
-	for _, one := range b.Policies {
+	for _, one := range r.Policies {
 		digest := sha256.Sum256([]byte(one.Wording))
 		if one.Wording != "" && hex.EncodeToString(digest[:]) != one.Hash {
 			return unfit("the policy %s is not the text that people agreed to", one.ID)

@@ -18,14 +18,19 @@ import (
 // transferSource is what the ledger names as the source of what came in a bundle.
 const transferSource = "transfer"
 
+// transferChunk is how many people are taken over in one transaction: what each
+// decided is about ten rows at most, and none appends more than 500.
+const transferChunk = 50
+
 // ImportTransfer takes a bundle over, whole or not at all refused. Each no of it
 // counts here; a yes counts only where nothing is on record, under the evidence
 // that came with it. It can be begun again where it was cut short.
 func (s *Store) ImportTransfer(ctx context.Context, from io.Reader, told string, a StaffAct) (sum Transferred, err error) {
-	b, err := readBundle(from, told)
+	b, err := readBundle(ctx, from, told)
 	if err != nil {
 		return sum, err
 	}
+	defer b.close()
 	names, err := s.loadNames(ctx)
 	if err != nil {
 		return sum, err
@@ -33,17 +38,39 @@ func (s *Store) ImportTransfer(ctx context.Context, from io.Reader, told string,
 	if err := b.fits(names); err != nil {
 		return sum, err
 	}
+	sum = Transferred{From: b.From, Rows: b.Rows, People: b.people, Limits: b.limits, Head: b.Head, Fingerprint: b.signer}
+	if sum.Again, err = s.takenOver(ctx, b.Head); err != nil {
+		return sum, err
+	}
 	if err := s.takeLimits(ctx, b); err != nil { // first, so that whoever comes in meanwhile meets them
 		return sum, err
 	}
-	for start := 0; start < len(b.people); start += importChunk {
-		if err := s.takePeople(ctx, b, b.people[start:min(start+importChunk, len(b.people))], names); err != nil {
+	for after := 0; ; {
+		people, last, err := b.peopleAfter(ctx, after, transferChunk)
+		if err != nil {
 			return sum, err
 		}
+		if len(people) == 0 {
+			break
+		}
+		taken, err := s.takePeople(ctx, b, people, names)
+		if err != nil {
+			return sum, err
+		}
+		sum.IDsTaken, after = sum.IDsTaken+taken, last
+	}
+	if sum.Again {
+		return sum, nil // the act of taking it over stands in the list already
 	}
 	a.Kind, a.Said = ActTransferIn, b.Head
-	sum = Transferred{From: b.From, Rows: b.Rows, People: len(b.people), Limits: len(b.limits), Head: b.Head, Fingerprint: b.signer}
 	return sum, s.NoteAct(ctx, a)
+}
+
+// takenOver tells whether a bundle was taken over to its end before.
+func (s *Store) takenOver(ctx context.Context, head string) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT count(*) FROM staff_act WHERE kind = $1 AND said = $2`, ActTransferIn, head).Scan(&n)
+	return n > 0, err
 }
 
 // fits wants every topic of the bundle to be known here: a no to a topic that
@@ -60,48 +87,50 @@ func (b *bundle) fits(n names) error {
 // takeLimits keeps the keys of those whom nobody knows any more, with the pepper
 // by which they are known again.
 func (s *Store) takeLimits(ctx context.Context, b *bundle) error {
-	pepper, err := hex.DecodeString(b.Pepper)
-	if err != nil || len(pepper) != 32 {
-		return unfit("its pepper cannot be read")
-	}
-	if err := writeSecret(filepath.Join(s.keys.folder, "transferred", b.Head), pepper); err != nil {
+	if err := writeSecret(filepath.Join(s.keys.folder, "transferred", b.Head), b.pepper); err != nil {
 		return err
 	}
-	return s.inTx(ctx, "taking over whom nobody may write to", func(t *tx) error {
-		if _, err := t.exec(ctx, `INSERT INTO transfer (head, name, signer, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, b.Head, b.From, b.signer, t.now.UnixMicro()); err != nil {
+	for after := ""; ; {
+		keys, err := b.limitsAfter(ctx, after, importChunk)
+		if err != nil {
 			return err
 		}
-		for key := range b.limits {
-			if _, err := t.exec(ctx, `INSERT INTO transferred_limit (key, head, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, key, b.Head, t.now.UnixMicro()); err != nil {
+		err = s.inTx(ctx, "taking over whom nobody may write to", func(t *tx) error {
+			_, err := t.exec(ctx, `INSERT INTO transfer (head, name, signer, at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, b.Head, b.From, b.signer, t.now.UnixMicro())
+			if err != nil || len(keys) == 0 {
 				return err
 			}
+			var values []any
+			for _, key := range keys {
+				values = append(values, key, b.Head, t.now.UnixMicro())
+			}
+			_, err = t.exec(ctx, `INSERT INTO transferred_limit (key, head, at) VALUES `+rows(len(keys), 3, 1)+` ON CONFLICT DO NOTHING`, values...)
+			return err
+		})
+		if err != nil || len(keys) < importChunk {
+			return err
 		}
-		return nil
-	})
+		after = keys[len(keys)-1]
+	}
 }
 
-// takePeople stores some people, and records what they decided.
-func (s *Store) takePeople(ctx context.Context, b *bundle, people []transferPerson, n names) error {
-	return s.inTx(ctx, "taking over people", func(t *tx) error {
-		var chunk []incoming
-		var keys []consent.Key
-		for _, p := range people {
-			one := incoming{Contact: p.Contact}
-			var err error
-			if one.key, one.Email, err = s.Key(p.Contact.Email); err != nil {
-				return err
-			}
-			one.Topics, one.PartnerOffers, one.Sharing = nil, false, false
-			for _, service := range p.Services {
-				if number := n.services[service]; number != 0 {
-					one.services = append(one.services, number)
-				}
-			}
-			if len(p.External) > 0 {
-				one.ExternalID = p.External[0]
-			}
-			chunk, keys = append(chunk, one), append(keys, one.key)
+// takePeople stores some people, and records what they decided. taken counts the
+// external ids that are somebody else's here: two businesses may well count their
+// customers alike.
+func (s *Store) takePeople(ctx context.Context, b *bundle, people []transferPerson, n names) (taken int, err error) {
+	chunk := make([]incoming, len(people))
+	keys := make([]consent.Key, len(people))
+	said := make([]history, len(people))
+	for i, p := range people {
+		if chunk[i], err = s.incomingOf(p, n); err != nil {
+			return 0, err
 		}
+		keys[i] = chunk[i].key
+		if said[i], err = b.historyOf(ctx, p.Key); err != nil {
+			return 0, fmt.Errorf("reading what somebody decided: %w", err)
+		}
+	}
+	err = s.inTx(ctx, "taking over people", func(t *tx) error {
 		held, err := t.lockKeys(ctx, keys)
 		if err != nil {
 			return err
@@ -109,24 +138,60 @@ func (s *Store) takePeople(ctx context.Context, b *bundle, people []transferPers
 		if _, err := t.upsertAll(ctx, chunk, held); err != nil {
 			return err
 		}
-		for i, p := range people {
-			if err := t.takeChoices(ctx, b, p, held, keys[i], n); err != nil {
+		if taken, err = t.takeIDs(ctx, people, keys); err != nil {
+			return err
+		}
+		for i := range people {
+			if err := t.takeChoices(ctx, b, said[i], held, keys[i], n); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	return taken, err
+}
+
+func (s *Store) incomingOf(p transferPerson, n names) (one incoming, err error) {
+	one = incoming{Contact: p.Contact}
+	if one.key, one.Email, err = s.Key(p.Contact.Email); err != nil {
+		return one, err
+	}
+	one.Topics, one.PartnerOffers, one.Sharing, one.ExternalID = nil, false, false, ""
+	for _, service := range p.Services {
+		if number := n.services[service]; number != 0 {
+			one.services = append(one.services, number)
+		}
+	}
+	return one, nil
+}
+
+// takeIDs stores the external ids of people who are stored; one that somebody
+// else has here stays theirs.
+func (t *tx) takeIDs(ctx context.Context, people []transferPerson, keys []consent.Key) (taken int, err error) {
+	for i, p := range people {
+		for _, id := range p.External {
+			if _, err := t.exec(ctx, `INSERT INTO external_id (id, person) SELECT $1, id FROM person WHERE address = $2 ON CONFLICT DO NOTHING`, id, keys[i].String()); err != nil {
+				return taken, fmt.Errorf("storing an external id: %w", err)
+			}
+			var here int
+			err := t.QueryRowContext(ctx, `SELECT count(*) FROM external_id x JOIN person p ON p.id = x.person WHERE x.id = $1 AND p.address <> $2`, id, keys[i].String()).Scan(&here)
+			if err != nil {
+				return taken, err
+			}
+			taken += here
+		}
+	}
+	return taken, nil
 }
 
 // takeChoices records a person's noes, then their yeses. That a yes raises no no
 // is the ledger's own rule: here it is only not tried.
-func (t *tx) takeChoices(ctx context.Context, b *bundle, p transferPerson, held map[consent.Key]*standing, key consent.Key, n names) error {
-	state := b.states[p.Key]
-	acts := b.statuses(state, key)
+func (t *tx) takeChoices(ctx context.Context, b *bundle, h history, held map[consent.Key]*standing, key consent.Key, n names) error {
+	acts := b.statuses(h.state, key)
 	var yeses []act
-	for _, scope := range scopesOf(state) {
-		mark := marksOf(state)[scope]
-		a, err := b.choice(p, key, scope, mark, n)
+	for _, scope := range scopesOf(h.state) {
+		mark := marksOf(h.state)[scope]
+		a, err := b.choice(h.rows[scope], key, scope, mark, n)
 		if err != nil {
 			return err
 		}
@@ -166,8 +231,7 @@ func (b *bundle) statuses(s consent.State, key consent.Key) (acts []act) {
 }
 
 // choice is a choice of the bundle under our own number of the topic.
-func (b *bundle) choice(p transferPerson, key consent.Key, scope consent.Scope, mark consent.Mark, n names) (a act, err error) {
-	row := b.rows[p.Key][scope]
+func (b *bundle) choice(row transferRow, key consent.Key, scope consent.Scope, mark consent.Mark, n names) (a act, err error) {
 	a = act{key: key, scope: scope, choice: mark.Choice, received: mark.Time(), via: consent.ViaImport, source: transferSource, evidence: b.mention(&row)}
 	if row.PolicyID != "" { // the seller's, which is none of ours even where it has the same id
 		a.policy = b.From + ": " + row.PolicyID

@@ -26,6 +26,8 @@ func TestTransfer(t *testing.T) {
 		must(t, err)
 		_, _, err = seller.Suppress(ctx, []store.Suppression{{Email: "stranger@example.com", Scope: "all"}, {Email: "cy@example.com", Scope: "all"}})
 		must(t, err)
+		_, err = seller.Import(ctx, []store.Contact{{Row: 2, Email: "ann@example.com", ExternalID: "x-ann-2"}, {Row: 3, Email: "ben@example.com", ExternalID: "shared"}}, "", false)
+		must(t, err)
 		var out bytes.Buffer
 		sum, err := seller.ExportTransfer(ctx, &out, "Harbour", store.StaffAct{Staff: "ann", Second: "bo"})
 		must(t, err)
@@ -35,7 +37,7 @@ func TestTransfer(t *testing.T) {
 		buyer := func() *store.Store {
 			fresh := store.Options{URL: "sqlite:" + t.TempDir() + "/heed.db", Keys: t.TempDir(), Policy: consent.NewPolicyVersion("b-1", []byte("other"))}
 			s := opened(t, fresh)
-			_, err := s.Import(ctx, []store.Contact{{Row: 2, Email: "di@example.com"}}, "", false)
+			_, err := s.Import(ctx, []store.Contact{{Row: 2, Email: "di@example.com", ExternalID: "shared"}}, "", false)
 			must(t, err)
 			_, err = s.OptOut(ctx, store.OptOut{Key: keyOf(t, s, "di@example.com"), Scope: consent.ScopeSharing, Via: consent.ViaPage, Authenticated: true})
 			must(t, err)
@@ -53,9 +55,21 @@ func TestTransfer(t *testing.T) {
 		if _, known, err := s.PersonByKey(ctx, keyOf(t, s, "ann@example.com")); known || err != nil {
 			t.Errorf("a refused bundle left somebody behind, %v", err)
 		}
-		for range 2 { // again, as after it was cut short
-			_, err := s.ImportTransfer(ctx, bytes.NewReader(out.Bytes()), sum.Fingerprint, store.StaffAct{Staff: "cy"})
+		gone, cancel := context.WithCancel(ctx)
+		if _, err := s.ImportTransfer(gone, &cutting{bytes.NewReader(out.Bytes()), cancel}, sum.Fingerprint, store.StaffAct{Staff: "cy"}); err == nil {
+			t.Error("what was cut short says that it is done")
+		}
+		for i := range 2 {
+			got, err := s.ImportTransfer(ctx, bytes.NewReader(out.Bytes()), sum.Fingerprint, store.StaffAct{Staff: "cy"})
 			must(t, err)
+			if got.Again != (i == 1) || got.IDsTaken != 1 || got.People != sum.People || got.Limits != sum.Limits {
+				t.Errorf("time %d took %+v of %+v", i, got, sum)
+			}
+		}
+		for id, want := range map[string]string{"x-ann": "ann@example.com", "x-ann-2": "ann@example.com", "shared": "di@example.com"} {
+			if p, found, err := s.PersonByExternalID(ctx, id); err != nil || !found || p.Email != want {
+				t.Errorf("%s is the id of %q, %v, want %q", id, p.Email, err, want)
+			}
 		}
 		sharing := func(name string) consent.Choice {
 			state, err := s.State(ctx, keyOf(t, s, name+"@example.com"))
@@ -91,6 +105,20 @@ func TestTransfer(t *testing.T) {
 	})
 }
 
+// cutting ends the work when the last of a bundle has been read.
+type cutting struct {
+	from *bytes.Reader
+	end  func()
+}
+
+func (c *cutting) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	if c.from.Len() == 0 {
+		c.end()
+	}
+	return n, err
+}
+
 // tampered gives bundles in which something was left out or altered.
 func tampered(whole string) map[string]string {
 	lines := strings.SplitAfter(strings.TrimSuffix(whole, "\n"), "\n")
@@ -111,6 +139,7 @@ func tampered(whole string) map[string]string {
 		"something behind":    whole + "{}\n",
 		"cut in the middle":   whole[:len(whole)/2],
 		"nothing":             "",
+		"another address":     strings.Replace(whole, `"ann@example.com"`, `"anna@example.com"`, 1),
 		"the wrong beginning": strings.Replace(whole, `"heed_transfer":1`, `"heed_transfer":2`, 1),
 	}
 }

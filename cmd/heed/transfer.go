@@ -83,7 +83,7 @@ type transferImportCommand struct {
 
 // Help tells what counts and shows an example.
 func (transferImportCommand) Help() string {
-	return `Refused (exit code 4), with nothing taken over, where a row of the ledger or a limit was left out or altered, or where somebody else sealed it. Each no of the file counts here; a yes counts only where nothing is on record. Whoever is among the limits without an address is known again when their address is stored. Topics must be in the configuration under the same ids.
+	return `Refused (exit code 4), with nothing taken over, where a row of the ledger or a limit was left out or altered, or where somebody else sealed it. Each no of the file counts here; a yes counts only where nothing is on record. Whoever is among the limits without an address is known again when their address is stored. Topics must be in the configuration under the same ids. The whole file is read and checked before anything is taken over; meanwhile it lies on disk once more, in a file without a name (TMPDIR says where). An import that was cut short is begun again: what was taken stays, and nothing counts twice.
 
 Example: heed transfer import harbour.transfer --fingerprint 1f2e… --by ann`
 }
@@ -109,5 +109,11 @@ func (c *transferImportCommand) Run(a *app) error {
 	}
 	return a.show(sum, func() {
 		a.say("from %s: %d people, %d rows of the ledger held, %d limits without an address", sum.From, sum.People, sum.Rows, sum.Limits)
+		if sum.Again {
+			a.say("it was taken over before: nothing counts twice")
+		}
+		if sum.IDsTaken > 0 {
+			a.note("%d external ids belong to somebody else here and were left out: tell the products apart, such as by a prefix, before they use the API.", sum.IDsTaken)
+		}
 	})
 }
