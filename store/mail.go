@@ -158,7 +158,7 @@ func (t *tx) actOn(ctx context.Context, m Inbound) (Filing, error) {
 	case consent.KindBounce:
 		f.Outcome, k, f.Paused, err = t.bounce(ctx, m)
 	case consent.KindSpamReport:
-		f.Outcome, k, err = t.spamReport(ctx, m)
+		f.Outcome, k, f.Paused, err = t.spamReport(ctx, m)
 		if f.Outcome == "case" {
 			f.Folder = "Review"
 		}
@@ -212,20 +212,24 @@ func evidence(m Inbound) string {
 }
 
 // spamReport opts out of all marketing, where the report carries a link of
-// ours; without one nobody knows whose it is, and a person looks.
-func (t *tx) spamReport(ctx context.Context, m Inbound) (string, kept, error) {
+// ours; without one nobody knows whose it is, and a person looks. It counts against
+// its campaign, which may be paused for it.
+func (t *tx) spamReport(ctx context.Context, m Inbound) (outcome string, k kept, paused int64, err error) {
 	l := m.Request.Link
 	if l == nil {
 		id, err := t.addCase(ctx, m, Case{Identity: consent.IdentityUnknown}, false)
-		return "case", kept{caseNo: id}, err
+		return "case", kept{caseNo: id}, 0, err
 	}
 	held, err := t.lockKeys(ctx, []consent.Key{l.Address})
 	if err != nil {
-		return "", kept{}, err
+		return "", kept{}, 0, err
 	}
-	_, err = t.optOut(ctx, held, OptOut{Key: l.Address, Scope: consent.ScopeMarketing, Received: m.Received,
+	stopped, err := t.optOut(ctx, held, OptOut{Key: l.Address, Scope: consent.ScopeMarketing, Received: m.Received,
 		Via: consent.ViaSpamReport, Authenticated: true, Evidence: evidence(m)})
-	return "spam_report", kept{key: l.Address.String()}, err
+	if err == nil && !stopped.Already {
+		paused, err = t.complained(ctx, *l, m.Received)
+	}
+	return "spam_report", kept{key: l.Address.String()}, paused, err
 }
 
 // LeaseMailbox lets one poller at a time read a mailbox. Two at once would

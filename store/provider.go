@@ -62,7 +62,7 @@ func (t *tx) complaint(ctx context.Context, m Inbound, link consent.Link) (outco
 	if err != nil || !found || m.Received.Sub(time.UnixMicro(d.endAt)) > BounceAge {
 		return "no_action", nil, err
 	}
-	outcome, _, err = t.spamReport(ctx, m)
+	outcome, _, _, err = t.spamReport(ctx, m)
 	return outcome, []consent.Key{link.Address}, err
 }
 

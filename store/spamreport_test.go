@@ -2,6 +2,8 @@ package store_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +34,67 @@ func TestSpamReport(t *testing.T) {
 		}
 		if e, err = s.Explain(ctx, "p1@example.com"); err != nil || e.State.Marketing == "out" {
 			t.Errorf("somebody else: %+v, %v", e.State, err)
+		}
+		clean(t, s)
+	})
+}
+
+// TestComplaintsPauseTheCampaign: too many of those who got it, over all or at one
+// provider, and it stops by itself, says why and rings; one reader counts once, and
+// after a person has resumed it only new complaints do.
+func TestComplaintsPauseTheCampaign(t *testing.T) {
+	limited := func(o *store.Options) { o.Complaints = store.ComplaintLimit{Share: 0.1, Least: 3} }
+	storetest.EnginesWith(t, limited, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		var all []store.Contact
+		for i := range 60 {
+			all = append(all, store.Contact{Row: i + 2, Email: fmt.Sprintf("r%d@%s", i, map[bool]string{true: "small.example", false: "large.example"}[i < 10]), Topics: []string{"product"},
+				ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes"})
+		}
+		_, err := s.Import(ctx, all, "x", false)
+		must(t, err)
+		id := campaign(t, s)
+		d := desk(t, s, "w1")
+		for _, one := range all {
+			v, err := d.Claim(ctx, store.Ask{Campaign: id, Address: keyOf(t, s, one.Email)})
+			must(t, err)
+			d.Finish(store.Result{Ask: store.Ask{Campaign: id, Address: keyOf(t, s, one.Email)}, Token: v.Token, Outcome: store.Accepted, Code: 250, EndAt: time.Now()})
+		}
+		must(t, d.Flush(ctx))
+		n := int64(0)
+		complains := func(who int, purpose consent.Purpose) int64 {
+			t.Helper()
+			n++
+			scope := uint16(1)
+			if purpose == consent.PurposeBounce {
+				scope = uint16(id)
+			}
+			f, err := s.RecordMail(ctx, store.Inbound{Mailbox: "a", Role: "abuse", Validity: 1, UID: n, Digest: fmt.Sprint(n), Received: time.Now(),
+				Request: consent.Request{Kind: consent.KindSpamReport, Link: &consent.Link{Purpose: purpose, Address: keyOf(t, s, all[who].Email), Scope: scope}}})
+			must(t, err)
+			return f.Paused
+		}
+		state := func() string {
+			c, err := s.Campaign(ctx, id)
+			must(t, err)
+			return c.State + " " + c.Note
+		}
+		for _, who := range []int{0, 0, 0, 1} { // one reader counts once
+			if paused := complains(who, consent.PurposeOptOut); paused != 0 {
+				t.Fatalf("two of ten paused campaign %d", paused)
+			}
+		}
+		if paused := complains(2, consent.PurposeBounce); paused != id || !strings.Contains(state(), "paused 3 of 10 readers at small.example called it spam") || !rings(t, s, store.AlarmPaused) {
+			t.Fatalf("three of ten at one provider: paused %d, %s", paused, state())
+		}
+		must(t, s.Resume(ctx, id))
+		for _, who := range []int{3, 20, 21, 22, 23} {
+			if paused := complains(who, consent.PurposeOptOut); paused != 0 {
+				t.Fatalf("what came before is held against it again: %s", state())
+			}
+		}
+		if n, err := s.Complaints(ctx, id); err != nil || n != 8 {
+			t.Errorf("%d complaints in all, %v", n, err)
 		}
 		clean(t, s)
 	})

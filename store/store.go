@@ -41,6 +41,7 @@ type Options struct {
 	Law         consent.Law      // by which the clocks of cases run
 	Retention   Periods          // how long what is kept of people stays
 	Hooks       []Hook           // servers that are told of what happens
+	Complaints  ComplaintLimit   // at which a campaign stops itself
 	Now         func() time.Time // nil: time.Now
 	// Clock goes on at one pace whatever is done to the wall clock; it says for how
 	// long this process has looked. nil: that of the process.
@@ -72,6 +73,7 @@ type Store struct {
 	law          consent.Law
 	retention    Periods
 	hooks        []Hook
+	complaints   ComplaintLimit
 	now          func() time.Time
 
 	turns lineTurns // of campaigns in the queues
@@ -91,7 +93,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, now: o.Now}
+	s := &Store{write: write, read: read, d: d, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, complaints: o.Complaints, now: o.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}

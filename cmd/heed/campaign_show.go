@@ -27,7 +27,8 @@ type statusView struct {
 	ID    string `json:"id"`
 	State string `json:"state"`
 	store.Account
-	Rate float64        `json:"rate"` // messages a second since the start
+	Spam int            `json:"complaints"` // readers who called it spam; they were accepted all the same
+	Rate float64        `json:"rate"`       // messages a second since the start
 	ETA  *time.Time     `json:"eta"`
 	Note string         `json:"note,omitempty"`
 	Pace map[string]int `json:"pace,omitempty"` // messages of the waiting ones, by the limit that they wait for
@@ -57,6 +58,9 @@ func status(ctx context.Context, s *store.Store, id int64) (statusView, error) {
 		return statusView{}, err
 	}
 	v := statusView{ID: decimal(id), State: c.State, Account: account, Note: c.Note, Held: c.Held != ""}
+	if v.Spam, err = s.Complaints(ctx, id); err != nil {
+		return v, err
+	}
 	v.Rate, v.ETA = pace(c, account, time.Now())
 	if v.Pace, err = s.HeldBy(ctx, id); err != nil || len(v.Pace) == 0 {
 		return v, err
@@ -117,6 +121,9 @@ func (a *app) sayStatus(v statusView) {
 	a.say("campaign %s is %s", v.ID, v.State)
 	if v.Note != "" {
 		a.say("  %s", v.Note)
+	}
+	if v.Spam > 0 {
+		a.say("  %6d of those who got it called it spam", v.Spam)
 	}
 	a.say("  %6d in the audience\n  %6d accepted, of which %d came back\n  %6d rejected", v.Audience, v.Accepted, v.Returned, v.Rejected)
 	for _, reason := range consent.Reasons() {

@@ -94,6 +94,12 @@ func (c *config) checkSender() error {
 	if c.Delivery.AlertCap != nil && *c.Delivery.AlertCap < 0 {
 		return errors.New("delivery.alert_cap: must be 0 (no cap) or a number of alerts in 30 days")
 	}
+	if rate := c.Delivery.ComplaintRate; rate != nil && (*rate < 0 || *rate >= 1) {
+		return errors.New("delivery.complaint_rate: must be 0 (nothing is paused for complaints) or a part of one, such as 0.003 for three in a thousand")
+	}
+	if least := c.Delivery.ComplaintLeast; least != nil && *least < 1 {
+		return errors.New("delivery.complaint_least: must be a number of complaints, 1 or more")
+	}
 	return nil
 }
 

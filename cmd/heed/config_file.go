@@ -118,6 +118,10 @@ type inboxConfig struct {
 type deliveryConfig struct {
 	RetryFirst string `toml:"retry_first" json:"retry_first"`
 	AlertCap   *int   `toml:"alert_cap" json:"alert_cap"`
+	// Of the readers whose server took a campaign, the part that may call it spam
+	// before it stops itself, and how many have to.
+	ComplaintRate  *float64 `toml:"complaint_rate" json:"complaint_rate"`
+	ComplaintLeast *int     `toml:"complaint_least" json:"complaint_least"`
 }
 
 // backupConfig declares copies of the database that heed cannot see.

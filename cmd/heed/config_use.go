@@ -21,6 +21,24 @@ func (c *config) limits() consent.Policy {
 	return consent.Policy{AlertCap: *c.Delivery.AlertCap}
 }
 
+// Gmail's rule for senders is to stay below one complaint in a thousand, and never to
+// reach three. Fewer than five may be chance.
+const (
+	defaultComplaintRate  = 0.003
+	defaultComplaintLeast = 5
+)
+
+func (c *config) complaints() store.ComplaintLimit {
+	l := store.ComplaintLimit{Share: defaultComplaintRate, Least: defaultComplaintLeast}
+	if c.Delivery.ComplaintRate != nil {
+		l.Share = *c.Delivery.ComplaintRate
+	}
+	if c.Delivery.ComplaintLeast != nil {
+		l.Least = *c.Delivery.ComplaintLeast
+	}
+	return l
+}
+
 // domain is that of Message-IDs and signatures.
 func (c *config) domain() string {
 	if c.Sender.Domain != "" {

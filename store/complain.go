@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"heed/consent"
+)
+
+// ComplaintLimit says when a campaign stops itself because too many of its readers
+// call it spam. Gmail asks for less than one in a thousand, and never three. The
+// zero value never stops one.
+type ComplaintLimit struct {
+	Share float64 // of the messages that were accepted
+	Least int     // complaints, below which none is stopped
+}
+
+// complained counts a spam report for the campaign that it is about, over all and
+// for the provider of its reader, and pauses the campaign where either has too many.
+// A reader counts once: only the report that stopped their mail does, so that
+// whoever holds one message cannot stop a campaign by reporting it again and again.
+func (t *tx) complained(ctx context.Context, l consent.Link, received time.Time) (paused int64, err error) {
+	id, found, err := t.complainedOf(ctx, l, received)
+	if err != nil || !found {
+		return 0, err
+	}
+	domain, err := t.domainOf(ctx, l.Address)
+	if err != nil {
+		return 0, err
+	}
+	providers := []string{""}
+	if domain != "" {
+		providers = append(providers, domain)
+	}
+	for _, one := range providers {
+		said, err := t.countComplaint(ctx, id, one)
+		if err != nil {
+			return 0, err
+		}
+		if said != "" && paused == 0 {
+			if paused, err = t.pauseForComplaints(ctx, id, said); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return paused, nil
+}
+
+// complainedOf finds the campaign: the one that the link of a return path names, or
+// else the last that the reader got of what the link stops.
+func (t *tx) complainedOf(ctx context.Context, l consent.Link, received time.Time) (id int64, found bool, err error) {
+	if l.Purpose == consent.PurposeBounce {
+		d, found, err := t.sentTo(ctx, l)
+		return d.campaign, found && received.Sub(time.UnixMicro(d.endAt)) <= BounceAge, err
+	}
+	err = t.QueryRowContext(ctx, `SELECT d.campaign FROM delivery d JOIN campaign c ON c.id = d.campaign WHERE d.address = $1 AND d.state IN ('accepted', 'uncertain')
+		AND c.class IN ('newsletter', 'partner_offer') AND ($2 = 0 OR c.topic = $2) AND COALESCE(d.end_at, d.claimed) > $3 ORDER BY COALESCE(d.end_at, d.claimed) DESC LIMIT 1`,
+		l.Address.String(), int(l.Scope), received.Add(-BounceAge).UnixMicro()).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("finding what was called spam: %w", err)
+	}
+	return id, true, nil
+}
+
+// domainOf is where the mail of a person is read; empty of nobody on file.
+func (t *tx) domainOf(ctx context.Context, key consent.Key) (domain string, err error) {
+	var email string
+	err = t.QueryRowContext(ctx, `SELECT email FROM person WHERE address = $1`, key.String()).Scan(&email)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking for the provider of a reader: %w", err)
+	}
+	return email[strings.LastIndexByte(email, '@')+1:], nil
+}
+
+// countComplaint counts one, and says why the campaign must stop, if it must.
+func (t *tx) countComplaint(ctx context.Context, campaign int64, domain string) (said string, err error) {
+	var fresh int
+	err = t.QueryRowContext(ctx, `INSERT INTO complaint (campaign, provider, n, fresh) VALUES ($1, $2, 1, 1)
+		ON CONFLICT (campaign, provider) DO UPDATE SET n = complaint.n + 1, fresh = complaint.fresh + 1 RETURNING fresh`,
+		campaign, t.s.providerKey(domain)).Scan(&fresh)
+	if err != nil {
+		return "", fmt.Errorf("counting complaints: %w", err)
+	}
+	limit := t.s.complaints
+	if limit.Share <= 0 || fresh < max(limit.Least, 1) {
+		return "", nil
+	}
+	enough := int(math.Ceil(float64(fresh) / limit.Share)) // where so many were accepted the limit is kept; no need to count on
+	accepted, err := t.acceptedOf(ctx, campaign, domain, enough)
+	if err != nil || accepted >= enough {
+		return "", err
+	}
+	where := ""
+	if domain != "" {
+		where = " at " + domain
+	}
+	return fmt.Sprintf("%d of %d readers%s called it spam, which is more than %.2g %%; look at whom it goes to and why they get it, then resume",
+		fresh, accepted, where, limit.Share*100), nil
+}
+
+// providerKey is a keyed hash: a domain may be that of one family.
+func (s *Store) providerKey(domain string) string {
+	if domain == "" {
+		return ""
+	}
+	return s.digest("provider", domain)
+}
+
+// acceptedOf counts no further than enough.
+func (t *tx) acceptedOf(ctx context.Context, campaign int64, domain string, enough int) (n int, err error) {
+	of, args := `FROM delivery d`, []any{campaign, enough}
+	where := ``
+	if domain != "" {
+		of, where, args = of+` JOIN person p ON p.address = d.address`, ` AND p.email LIKE $3`, append(args, "%@"+domain)
+	}
+	err = t.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 `+of+` WHERE d.campaign = $1 AND d.state = 'accepted'`+where+` LIMIT $2) AS d`, args...).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("counting what was accepted: %w", err)
+	}
+	return n, nil
+}
+
+// pauseForComplaints stops marketing, and begins the count anew: whoever resumes it
+// has looked, and is told again only of what comes then.
+func (t *tx) pauseForComplaints(ctx context.Context, campaign int64, said string) (int64, error) {
+	n, err := t.exec(ctx, `UPDATE campaign SET state = 'paused', note = $2 WHERE id = $1 AND state = 'sending' AND class IN ('newsletter', 'partner_offer')`, campaign, said)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if _, err := t.exec(ctx, `UPDATE complaint SET fresh = 0 WHERE campaign = $1`, campaign); err != nil {
+		return 0, fmt.Errorf("beginning the count of complaints anew: %w", err)
+	}
+	return campaign, t.raise(ctx, AlarmPaused, campaignKey(campaign))
+}
+
+// Complaints tells how many readers called a campaign spam.
+func (s *Store) Complaints(ctx context.Context, campaign int64) (n int, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT COALESCE(max(n), 0) FROM complaint WHERE campaign = $1 AND provider = ''`, campaign).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("counting complaints: %w", err)
+	}
+	return n, nil
+}
