@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -23,15 +24,23 @@ const Silence = 5 * time.Second
 func (s *Store) Register(ctx context.Context, worker, role string, capacity int) error {
 	return s.inTx(ctx, "registering a worker", func(t *tx) error {
 		_, err := t.exec(ctx, `INSERT INTO worker (id, place, role, capacity, started, beat) VALUES ($1, $2, $3, $4, $5, $5)
-			ON CONFLICT (id) DO UPDATE SET beat = $5, capacity = $4`, worker, own(), role, capacity, t.now.UnixMicro())
+			ON CONFLICT (id) DO UPDATE SET beat = $5, capacity = $4, place = $2`, worker, own(), role, capacity, t.now.UnixMicro())
 		return err
 	})
 }
 
-// Unregister tells that a worker has stopped and left nothing open.
+// left is the place of a worker that has stopped.
+const left = "left"
+
+// Unregister tells that a worker has stopped. One that left something open stays
+// known until the sweep has taken that back: what is open is always somebody's.
 func (s *Store) Unregister(ctx context.Context, worker string) error {
 	return s.inTx(ctx, "taking leave", func(t *tx) error {
-		_, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1`, worker)
+		n, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM claim WHERE worker = $1)
+			AND NOT EXISTS (SELECT 1 FROM job WHERE state = 'running' AND worker = $1)`, worker)
+		if err == nil && n == 0 {
+			_, err = t.exec(ctx, `UPDATE worker SET place = $2 WHERE id = $1`, worker, left)
+		}
 		return err
 	})
 }
@@ -40,7 +49,7 @@ func (s *Store) Unregister(ctx context.Context, worker string) error {
 func (s *Store) Capacity(ctx context.Context, role string) (n int, err error) {
 	all, err := s.pulses(ctx)
 	for _, one := range all {
-		if one.role == role && one.silent < Silence {
+		if one.role == role && one.lives() {
 			n += one.capacity
 		}
 	}
@@ -51,7 +60,7 @@ func (s *Store) Capacity(ctx context.Context, role string) (n int, err error) {
 func (s *Store) Living(ctx context.Context, role string) (workers []string, err error) {
 	all, err := s.pulses(ctx)
 	for _, one := range all {
-		if one.role == role && one.silent < Silence {
+		if one.role == role && one.lives() {
 			workers = append(workers, one.worker)
 		}
 	}
@@ -74,7 +83,7 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	if err != nil {
 		return Swept{}, err
 	}
-	lost, err := s.lostClaims(ctx)
+	lost, err := s.lostClaims(ctx, dead)
 	if err != nil {
 		return Swept{}, err
 	}
@@ -87,15 +96,16 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	}
 	var swept Swept
 	err = s.inTx(ctx, "sweeping up after dead workers", func(t *tx) (err error) {
-		if swept = (Swept{}); len(dead) > 0 {
-			if swept.Workers, err = t.bury(ctx, dead); err != nil {
+		swept = Swept{}
+		for _, one := range dead {
+			if err := t.bury(ctx, one, lost.early[one.worker], &swept); err != nil {
 				return err
 			}
 		}
-		if err := t.takeClaims(ctx, lost.orphans, ` AND `+noWorker, &swept); err != nil {
+		if err := t.takeClaims(ctx, lost.orphans, stillDead(dead), &swept); err != nil {
 			return err
 		}
-		if err := t.takeClaims(ctx, lost.forgotten, ``, &swept); err != nil {
+		if err := t.takeClaims(ctx, lost.forgotten, clause{}, &swept); err != nil {
 			return err
 		}
 		return t.sweepJobs(ctx, &swept)
@@ -103,18 +113,21 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	return swept, err
 }
 
-// bury strikes off workers that have not come to life since it was looked.
-func (t *tx) bury(ctx context.Context, dead []pulse) (buried []string, err error) {
-	for _, one := range dead {
-		n, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1 AND beat = $2`, one.worker, one.beat)
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			buried = append(buried, one.worker)
-		}
+// bury strikes off a worker that has not come to life since it was looked, with all
+// that it held: no claim or job is ever left to nobody. Where it is too early to take
+// one of its claims, only what can be taken is.
+func (t *tx) bury(ctx context.Context, one pulse, early bool, swept *Swept) error {
+	if early && one.silent < Silence+2*endLife {
+		n, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, worker = '', changed = $3 WHERE state = 'running' AND worker = $1
+			AND EXISTS (SELECT 1 FROM worker WHERE id = $1 AND beat = $2)`, one.worker, one.beat, t.now.UnixMicro())
+		swept.Jobs += int(n)
+		return err
 	}
-	return buried, nil
+	n, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1 AND beat = $2`, one.worker, one.beat)
+	if n > 0 {
+		swept.Workers = append(swept.Workers, one.worker)
+	}
+	return err
 }
 
 const (
@@ -122,15 +135,33 @@ const (
 	orphanJobs = `state = 'running' AND ` + noWorker
 )
 
+// clause is a condition with its arguments, which are counted from 1.
+type clause struct {
+	text string
+	args []any
+}
+
+// stillDead: the holder is not known any more, or has not come to life since it was
+// looked.
+func stillDead(dead []pulse) (c clause) {
+	c.text = ` AND (` + noWorker
+	for i, one := range dead {
+		c.text += fmt.Sprintf(` OR worker IN (SELECT id FROM worker WHERE id = $%d AND beat = $%d)`, 2*i+1, 2*i+2)
+		c.args = append(c.args, one.worker, one.beat)
+	}
+	c.text += `)`
+	return c
+}
+
 // takeClaims takes lost claims away first and marks exactly those: a worker
 // that was only asleep may make a new one at any moment.
-func (t *tx) takeClaims(ctx context.Context, lost []int64, and string, swept *Swept) error {
+func (t *tx) takeClaims(ctx context.Context, lost []int64, and clause, swept *Swept) error {
 	for tokens := range slices.Chunk(lost, 200) {
-		args := make([]any, len(tokens))
-		for i, token := range tokens {
-			args[i] = token
+		args := slices.Clone(and.args)
+		for _, token := range tokens {
+			args = append(args, token)
 		}
-		found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE token IN (`+list(len(tokens), 1)+`)`+and+` RETURNING campaign, address, token, at`, args...)
+		found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE token IN (`+list(len(tokens), len(and.args)+1)+`)`+and.text+` RETURNING campaign, address, token, at`, args...)
 		if err != nil {
 			return fmt.Errorf("taking back claims: %w", err)
 		}
@@ -156,7 +187,7 @@ func (t *tx) sweepJobs(ctx context.Context, swept *Swept) error {
 		return err
 	}
 	n, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, worker = '', changed = $1 WHERE `+orphanJobs, t.now.UnixMicro())
-	swept.Jobs = int(n)
+	swept.Jobs += int(n)
 	return err
 }
 
@@ -191,6 +222,7 @@ func (s *Store) deadWorkers(ctx context.Context) (dead []pulse, err error) {
 			dead = append(dead, one)
 		}
 	}
+	slices.SortStableFunc(dead, func(a, b pulse) int { return cmp.Compare(a.beat, b.beat) }) // their names are drawn
 	return dead, err
 }
 
@@ -227,6 +259,9 @@ func startTime(pid int) string {
 // gone tells whether a process that ran in our own boot and PID namespace no
 // longer exists. Of any other place we know nothing.
 func gone(where string) bool {
+	if where == left {
+		return true
+	}
 	fields := strings.Fields(where)
 	mine := strings.Fields(own())
 	if len(fields) != 4 || len(mine) != 4 || fields[0] != mine[0] || fields[1] != mine[1] {

@@ -80,10 +80,10 @@ func clocksDiffer(t *testing.T, url string, wrong time.Duration) {
 	if err != nil || !young.Granted {
 		t.Fatalf("the second claim is %+v, %v", young, err)
 	}
-	if swept := w.sweeps(t, here, time.Second); len(swept.Workers) != 1 || swept.Uncertain != 1 {
+	if swept := w.sweeps(t, here, time.Second); len(swept.Workers) != 0 || swept.Uncertain != 1 {
 		t.Errorf("after more than five seconds of silence: %+v; the old claim is lost, the end of the new one's message may still be written", swept)
 	}
-	if swept := w.sweeps(t, here, 4*time.Second); swept.Uncertain != 1 {
+	if swept := w.sweeps(t, here, 4*time.Second); swept.Uncertain != 1 || len(swept.Workers) != 1 {
 		t.Errorf("of the second claim of a dead worker became %+v", swept)
 	}
 }
@@ -107,5 +107,55 @@ func TestASweeperThatCouldNotLook(t *testing.T) {
 	must(t, s.Do(ctx, `UPDATE worker SET beat = 1`)) // long dead, as a new sweeper finds it
 	if swept := w.sweeps(t, s, 6*time.Second); len(swept.Workers) != 1 {
 		t.Error("a new sweeper does not find the dead within six seconds")
+	}
+}
+
+// TestVerifyNamesNothingOfTheDead: a worker dies, or stops, with claims and a job that are
+// old by then. heed verify has nothing to say at any moment until all is taken back, and
+// finds what nobody holds at once.
+func TestVerifyNamesNothingOfTheDead(t *testing.T) {
+	for name, die := range map[string]func(context.Context, *store.Store) error{
+		"falls silent": func(context.Context, *store.Store) error { return nil },
+		"stops":        func(ctx context.Context, s *store.Store) error { return s.Unregister(ctx, "w1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &watchman{}
+			storetest.EnginesWith(t, w.options, func(t *testing.T, s *store.Store) {
+				ctx := context.Background()
+				people(t, s, 2)
+				id := campaign(t, s)
+				d := desk(t, s, "w1")
+				jobs, err := s.Carry(ctx, "newsletter", 10)
+				must(t, err)
+				_, _, err = s.Begin(ctx, jobs[0].ID, jobs[0].Generation, "w1")
+				must(t, err)
+				for _, email := range []string{"p0@example.com", "p1@example.com"} {
+					v, err := d.Claim(ctx, store.Ask{Campaign: id, Address: keyOf(t, s, email)})
+					must(t, err)
+					if !v.Granted {
+						t.Fatalf("the claim for %s is %+v", email, v)
+					}
+				}
+				must(t, s.Do(ctx, `UPDATE claim SET at = at - 60000000`))
+				must(t, s.Do(ctx, `UPDATE job SET changed = changed - 60000000`))
+				must(t, s.Do(ctx, `UPDATE worker SET started = started - 120000000`))
+				must(t, die(ctx, s))
+				for range 24 { // twelve seconds
+					report, err := s.Verify(ctx)
+					must(t, err)
+					if broken := report["I10"].Broken; len(broken) > 0 {
+						t.Fatalf("heed verify names %v", broken)
+					}
+					w.sweeps(t, s, 250*time.Millisecond)
+				}
+				if a, err := s.Account(ctx, id); err != nil || a.Uncertain != 2 {
+					t.Errorf("the account says %+v, %v", a, err)
+				}
+				must(t, s.Do(ctx, `INSERT INTO claim (campaign, address, token, worker, at) SELECT 1, address, 98, 'gone', 1 FROM person WHERE id = 1`))
+				if report, err := s.Verify(ctx); err != nil || len(report["I10"].Broken) != 1 {
+					t.Errorf("a claim of nobody: %v, %v", report["I10"], err)
+				}
+			})
+		})
 	}
 }

@@ -47,12 +47,16 @@ func (t *tx) verifyOutcomes(ctx context.Context, v *Invariant) error {
 
 // verifyCarried: a job that was handed to the queue comes back or is carried
 // again, and a claim is resolved by its worker or by the sweep; none is
-// forgotten.
+// forgotten. What a worker holds that is not known is nobody's: it is struck off
+// together with what it held, and one that comes back says so within seconds. A claim
+// that a known one holds is too old only while that one lives, or if it is older than
+// its worker: where nobody lives the sweep comes with whoever starts.
 func (t *tx) verifyCarried(ctx context.Context, v *Invariant) error {
 	return t.verifyBy(ctx, v, `SELECT (SELECT count(*) FROM job) + (SELECT count(*) FROM claim)`,
 		`SELECT 'job ' || id FROM job WHERE `+orphanJobs+` AND changed < $1
-		UNION ALL SELECT campaign || '/' || address FROM claim WHERE (worker NOT IN (SELECT id FROM worker) AND at < $1) OR at < $2`,
-		t.now.Add(-6*Silence).UnixMicro(), t.now.Add(-claimLife-6*Silence).UnixMicro())
+		UNION ALL SELECT k.campaign || '/' || k.address FROM claim k LEFT JOIN worker w ON w.id = k.worker
+			WHERE (w.id IS NULL AND k.at < $1) OR (k.at < $2 AND w.beat > $3) OR k.at < w.started - $4`,
+		t.now.Add(-6*Silence).UnixMicro(), t.now.Add(-claimLife-6*Silence).UnixMicro(), t.now.Add(-alive).UnixMicro(), time.Hour.Microseconds())
 }
 
 // verifyAlerts: an alert is tried until its fate is known, or twice was not, or

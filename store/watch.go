@@ -103,6 +103,9 @@ func (s *Store) pulses(ctx context.Context) ([]pulse, error) {
 	return all, nil
 }
 
+// lives tells whether it counts among those that work.
+func (p pulse) lives() bool { return p.silent < Silence && !gone(p.where) }
+
 // claimLife is longer than any relay is waited for. A claim that is older was
 // forgotten by its worker, though it lives: the answer to a commit was lost.
 const claimLife = 15 * time.Minute
@@ -113,29 +116,37 @@ const claimLife = 15 * time.Minute
 const endLife = Patience + time.Second
 
 // lostClaims are the tokens of claims whose ends nobody can write any more: of
-// workers that are gone, and those that their workers have forgotten.
-type lostClaims struct{ orphans, forgotten []int64 }
+// workers that are gone or dead, and those that their workers have forgotten.
+type lostClaims struct {
+	orphans, forgotten []int64
+	early              map[string]bool // workers of which somebody may still write an end
+}
 
-func (s *Store) lostClaims(ctx context.Context) (lost lostClaims, err error) {
+func (s *Store) lostClaims(ctx context.Context, dead []pulse) (lost lostClaims, err error) {
 	which := s.watch.claims.begin()
-	found, err := s.look(ctx, `SELECT token, CASE WHEN `+noWorker+` THEN 1 ELSE 0 END FROM claim`)
+	found, err := s.look(ctx, `SELECT token, worker, CASE WHEN `+noWorker+` THEN 1 ELSE 0 END FROM claim`)
 	if err != nil {
 		return lost, fmt.Errorf("looking for lost claims: %w", err)
 	}
-	marks, orphan := map[int64]int64{}, map[int64]bool{}
+	marks, orphan, holder := map[int64]int64{}, map[int64]bool{}, map[int64]string{}
 	_, err = gather(found, func(row scanner) (none struct{}, err error) {
 		var token, alone int64
-		err = row.Scan(&token, &alone)
-		marks[token], orphan[token] = 1, alone == 1
+		var worker string
+		err = row.Scan(&token, &worker, &alone)
+		marks[token], holder[token] = 1, worker
+		orphan[token] = alone == 1 || slices.ContainsFunc(dead, func(p pulse) bool { return p.worker == worker })
 		return none, err
 	})
 	if err != nil {
 		return lost, fmt.Errorf("looking for lost claims: %w", err)
 	}
+	lost.early = map[string]bool{}
 	for token, one := range s.watch.claims.look(which, s.watch.clock(), marks) {
 		switch {
 		case orphan[token] && one.long >= endLife:
 			lost.orphans = append(lost.orphans, token)
+		case orphan[token]:
+			lost.early[holder[token]] = true
 		case one.long >= claimLife:
 			lost.forgotten = append(lost.forgotten, token)
 		}
