@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -97,10 +96,8 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	var swept Swept
 	err = s.inTx(ctx, "sweeping up after dead workers", func(t *tx) (err error) {
 		swept = Swept{}
-		for _, one := range dead {
-			if err := t.bury(ctx, one, lost.early[one.worker], &swept); err != nil {
-				return err
-			}
+		if err := t.bury(ctx, dead, lost.early, &swept); err != nil {
+			return err
 		}
 		if err := t.takeClaims(ctx, lost.orphans, stillDead(dead), &swept); err != nil {
 			return err
@@ -113,20 +110,31 @@ func (s *Store) Sweep(ctx context.Context) (Swept, error) {
 	return swept, err
 }
 
-// bury strikes off a worker that has not come to life since it was looked, with all
+// bury strikes off workers that have not come to life since it was looked, each with all
 // that it held: no claim or job is ever left to nobody. Where it is too early to take
 // one of its claims, only what can be taken is.
-func (t *tx) bury(ctx context.Context, one pulse, early bool, swept *Swept) error {
-	if early && one.silent < Silence+2*endLife {
-		n, err := t.exec(ctx, `UPDATE job SET state = 'ready', generation = generation + 1, worker = '', changed = $3 WHERE state = 'running' AND worker = $1
-			AND EXISTS (SELECT 1 FROM worker WHERE id = $1 AND beat = $2)`, one.worker, one.beat, t.now.UnixMicro())
-		swept.Jobs += int(n)
-		return err
+func (t *tx) bury(ctx context.Context, dead []pulse, early map[string]bool, swept *Swept) error {
+	var wait []pulse
+	for _, one := range dead {
+		if early[one.worker] && one.silent < Silence+2*endLife {
+			wait = append(wait, one)
+			continue
+		}
+		n, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1 AND beat = $2`, one.worker, one.beat)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			swept.Workers = append(swept.Workers, one.worker)
+		}
 	}
-	n, err := t.exec(ctx, `DELETE FROM worker WHERE id = $1 AND beat = $2`, one.worker, one.beat)
-	if n > 0 {
-		swept.Workers = append(swept.Workers, one.worker)
+	if len(wait) == 0 {
+		return nil
 	}
+	these := stillDead(wait)
+	n, err := t.exec(ctx, fmt.Sprintf(`UPDATE job SET state = 'ready', generation = generation + 1, worker = '', changed = $%d WHERE state = 'running'`, len(these.args)+1)+
+		these.text, append(these.args, t.now.UnixMicro())...)
+	swept.Jobs += int(n)
 	return err
 }
 
@@ -222,7 +230,6 @@ func (s *Store) deadWorkers(ctx context.Context) (dead []pulse, err error) {
 			dead = append(dead, one)
 		}
 	}
-	slices.SortStableFunc(dead, func(a, b pulse) int { return cmp.Compare(a.beat, b.beat) }) // their names are drawn
 	return dead, err
 }
 
