@@ -43,6 +43,7 @@ var signedFields = []struct {
 	{"MIME-Version", true}, {"Content-Type", true}, {"Content-Transfer-Encoding", true},
 	{"List-Unsubscribe", true}, {"List-Unsubscribe-Post", true}, {"List-Id", true},
 	{"List-Help", false}, {"List-Post", false}, {"List-Owner", false}, {"List-Subscribe", false}, {"List-Archive", false},
+	{"CFBL-Address", true}, // RFC 9477 §3.1
 	{"Feedback-ID", false}, {"Auto-Submitted", false}, {"Precedence", false},
 }
 

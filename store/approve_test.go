@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -253,4 +254,36 @@ func TestAPolicyNoticeNeedsTwoPeople(t *testing.T) {
 		must(t, s.Start(ctx, tell))
 		clean(t, s)
 	})
+}
+
+// TestUnauthenticatedMailIsRefused: where heed doctor found records missing, no
+// campaign to many starts or is scheduled until they are there, or the operator
+// says otherwise. Few people, and alerts, are none of it.
+func TestUnauthenticatedMailIsRefused(t *testing.T) {
+	for _, anyway := range []bool{false, true} {
+		storetest.EnginesWith(t, func(o *store.Options) { o.Unauthenticated = anyway }, func(t *testing.T, s *store.Store) {
+			ctx := context.Background()
+			draft := func(class consent.Class) int64 {
+				c := store.Campaign{Name: "n", Class: class, Source: "x", Audience: "all", Topic: 1}
+				if class == consent.Alert {
+					c.Topic, c.Service, c.AlertKey = 0, 1, "k"
+				}
+				id, _, err := s.AddCampaign(ctx, c)
+				must(t, err)
+				return id
+			}
+			must(t, s.NoteRecords(ctx, true))
+			must(t, s.Start(ctx, draft(consent.Newsletter))) // to few
+			must(t, s.Do(ctx, `INSERT INTO counter (name, value) VALUES ('person', 1001) ON CONFLICT (name) DO UPDATE SET value = excluded.value`))
+			id := draft(consent.Newsletter)
+			for what, err := range map[string]error{"scheduled": s.Schedule(ctx, id, time.Now().Add(time.Hour), time.Time{}), "started": s.Start(ctx, id)} {
+				if (err == nil) != anyway || !anyway && !strings.Contains(err.Error(), "heed doctor") {
+					t.Errorf("%s with records missing: %v", what, err)
+				}
+			}
+			must(t, s.Start(ctx, draft(consent.Alert)))
+			must(t, s.NoteRecords(ctx, false))
+			must(t, s.Start(ctx, draft(consent.Newsletter)))
+		})
+	}
 }

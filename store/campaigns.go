@@ -148,14 +148,14 @@ func (s *Store) Campaigns(ctx context.Context, states ...string) ([]Campaign, er
 // Schedule sets when a draft begins, and until when at the latest.
 func (s *Store) Schedule(ctx context.Context, id int64, at, startBy time.Time) error {
 	return s.step(ctx, id, "scheduling", `UPDATE campaign SET state = 'scheduled', scheduled = $2, start_by = COALESCE($3, start_by)
-		WHERE id = $1 AND state IN ('draft', 'scheduled') AND `+approvedByTwo, at.UnixMicro(), micro(startBy))
+		WHERE id = $1 AND state IN ('draft', 'scheduled') AND `+approvedByTwo+` AND `+s.provenOr(), at.UnixMicro(), micro(startBy))
 }
 
 // Start begins a campaign at once. Its audience is everybody stored by now.
 func (s *Store) Start(ctx context.Context, id int64) error {
 	err := s.step(ctx, id, "starting", `UPDATE campaign SET state = 'sending', started = $2,
 		bound = COALESCE((SELECT value FROM counter WHERE name = 'person'), 0)
-		WHERE id = $1 AND state IN ('draft', 'scheduled') AND held = '' AND `+approvedByTwo, s.now().UnixMicro())
+		WHERE id = $1 AND state IN ('draft', 'scheduled') AND held = '' AND `+approvedByTwo+` AND `+s.provenOr(), s.now().UnixMicro())
 	s.pokeAll()
 	return err
 }
@@ -242,8 +242,8 @@ func (s *Store) step(ctx context.Context, id int64, what, query string, args ...
 			return err
 		}
 		var state, held string
-		var approved bool
-		if err := t.QueryRowContext(ctx, `SELECT state, held, `+approvedByTwo+` FROM campaign WHERE id = $1`, id).Scan(&state, &held, &approved); err != nil {
+		var approved, authentic bool
+		if err := t.QueryRowContext(ctx, `SELECT state, held, `+approvedByTwo+`, `+s.provenOr()+` FROM campaign WHERE id = $1`, id).Scan(&state, &held, &approved, &authentic); err != nil {
 			return ErrNotFound
 		}
 		if held != "" {
@@ -251,6 +251,9 @@ func (s *Store) step(ctx context.Context, id int64, what, query string, args ...
 		}
 		if !approved && (state == "draft" || state == "scheduled") {
 			return errApproval
+		}
+		if !authentic && (state == "draft" || state == "scheduled") {
+			return errUnproven
 		}
 		return fmt.Errorf("it is %s: %w", state, ErrState)
 	})

@@ -37,12 +37,15 @@ type Options struct {
 	JournalAway func(error)
 	Policy      consent.PolicyVersion // the first version; see PublishPolicy for those after it
 	Limits      consent.Policy
-	Plan        Plan             // of erasures
-	Law         consent.Law      // by which the clocks of cases run
-	Retention   Periods          // how long what is kept of people stays
-	Hooks       []Hook           // servers that are told of what happens
-	Complaints  ComplaintLimit   // at which a campaign stops itself
-	Now         func() time.Time // nil: time.Now
+	Plan        Plan           // of erasures
+	Law         consent.Law    // by which the clocks of cases run
+	Retention   Periods        // how long what is kept of people stays
+	Hooks       []Hook         // servers that are told of what happens
+	Complaints  ComplaintLimit // at which a campaign stops itself
+	// Unauthenticated lets campaigns start although records of SPF, DKIM or DMARC
+	// are known to be missing.
+	Unauthenticated bool
+	Now             func() time.Time // nil: time.Now
 	// Clock goes on at one pace whatever is done to the wall clock; it says for how
 	// long this process has looked. nil: that of the process.
 	Clock func() time.Duration
@@ -61,20 +64,21 @@ type Store struct {
 	journal     *journal // nil: none is kept
 	replayed    int
 
-	journalMoved atomic.Int64 // what had happened when the journal was marked last
-	onTrouble    func(error)  // of the journal
-	closed       atomic.Bool
-	serving      *os.File  // the lock of a process that serves
-	prepared     *prepared // nil on PostgreSQL
-	writers      writers   // nil on PostgreSQL
-	purposes     purposes  // of the versions of the policy
-	limits       consent.Policy
-	plan         Plan
-	law          consent.Law
-	retention    Periods
-	hooks        []Hook
-	complaints   ComplaintLimit
-	now          func() time.Time
+	journalMoved    atomic.Int64 // what had happened when the journal was marked last
+	onTrouble       func(error)  // of the journal
+	closed          atomic.Bool
+	serving         *os.File  // the lock of a process that serves
+	prepared        *prepared // nil on PostgreSQL
+	writers         writers   // nil on PostgreSQL
+	purposes        purposes  // of the versions of the policy
+	limits          consent.Policy
+	plan            Plan
+	law             consent.Law
+	retention       Periods
+	hooks           []Hook
+	complaints      ComplaintLimit
+	unauthenticated bool
+	now             func() time.Time
 
 	turns lineTurns // of campaigns in the queues
 	watch watch     // over workers and claims
@@ -93,7 +97,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{write: write, read: read, d: d, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, complaints: o.Complaints, now: o.Now}
+	s := &Store{write: write, read: read, d: d, limits: o.Limits, plan: o.Plan, onTrouble: o.JournalAway, law: o.Law, retention: o.Retention, hooks: o.Hooks, complaints: o.Complaints, unauthenticated: o.Unauthenticated, now: o.Now}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -12,6 +12,7 @@ import (
 	"heed/consent"
 	"heed/mailer/mailertest"
 	"heed/store"
+	"heed/worker"
 )
 
 // TestListHeaders: every newsletter carries each field of a list once, in the form
@@ -130,5 +131,28 @@ func bound(t *testing.T, raw []byte, h mail.Header) {
 	}
 	if text := strings.ReplaceAll(string(raw), "=\r\n", ""); !strings.Contains(text, "https://news.example.com/p/") || strings.Contains(text, "https://news.example.com/u/") {
 		t.Errorf("the footer of %s: %s", h.Get("Subject"), text)
+	}
+}
+
+// TestOneClickWaitsForItsSignature: where the relay signs, mails offer one-click only
+// once its signature was seen to cover it, and until then the link alone. Where
+// reports of abuse are asked for, each newsletter says where they go (RFC 9477).
+func TestOneClickWaitsForItsSignature(t *testing.T) {
+	for _, seen := range []bool{false, true} {
+		b := newBench(t, mailertest.Options{})
+		if err := b.store.NoteSignature(context.Background(), seen); err != nil {
+			t.Fatal(err)
+		}
+		id := b.campaign(1)
+		stop := b.start(func(o *worker.Options) { o.Sender.RelaySigns, o.Sender.Complaints = true, "fbl@example.com" })
+		b.until(id, func(a store.Account) bool { return a.Accepted == 1 })
+		stop()
+		h := b.sink.Records()[0].Header()
+		if offered := h.Get("List-Unsubscribe-Post") != ""; offered != seen || h.Get("List-Unsubscribe") == "" {
+			t.Errorf("signature seen %v: %v", seen, h)
+		}
+		if got := h["Cfbl-Address"]; len(got) != 1 || got[0] != "fbl@example.com; report=arf" {
+			t.Errorf("reports go to %v", got)
+		}
 	}
 }

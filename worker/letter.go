@@ -123,7 +123,13 @@ func (w *Worker) compile(ctx context.Context, id int64) (*content, error) {
 	if c.from, err = sender(parsed.From, w.Sender); err != nil {
 		return nil, errContent{err}
 	}
-	c.headers = w.ownHeaders(c)
+	oneClick := true
+	if w.Sender.RelaySigns {
+		if oneClick, err = w.Store.SignatureSeen(ctx); err != nil {
+			return nil, err
+		}
+	}
+	c.headers = w.ownHeaders(c, oneClick)
 	c.template, err = mailer.Compile(parts(c.words))
 	return c, err
 }
@@ -251,8 +257,9 @@ func (w *Worker) listHeaders(c *content, l letterLinks) []mailer.Header {
 	return append([]mailer.Header{{Name: "List-Unsubscribe", Value: unsubscribe}, {Name: "List-Help", Value: "<" + l.Preferences + ">"}}, c.headers...)
 }
 
-// ownHeaders are those that all messages of a newsletter share.
-func (w *Worker) ownHeaders(c *content) []mailer.Header {
+// ownHeaders are those that all messages of a newsletter share. One-click is offered
+// only where a signature covers it (RFC 8058 §4).
+func (w *Worker) ownHeaders(c *content, oneClick bool) []mailer.Header {
 	list, name := "offers", "Partner offers"
 	switch {
 	case c.topic.ID != "":
@@ -260,12 +267,16 @@ func (w *Worker) ownHeaders(c *content) []mailer.Header {
 	case c.Class == consent.ConsentRequest:
 		list, name = "policy", "Privacy policy"
 	}
-	return []mailer.Header{
-		{Name: "List-Id", Value: mailer.Phrase(name) + " <" + list + "." + w.Sender.Domain + ">"},
-		{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"},
-		{Name: "List-Post", Value: "NO"},
-		{Name: "Feedback-ID", Value: fmt.Sprintf("%d:%s:%s:%s", c.ID, list, c.Class, strings.ReplaceAll(w.Sender.Domain, ":", ""))},
+	all := []mailer.Header{{Name: "List-Id", Value: mailer.Phrase(name) + " <" + list + "." + w.Sender.Domain + ">"}}
+	if oneClick {
+		all = append(all, mailer.Header{Name: "List-Unsubscribe-Post", Value: "List-Unsubscribe=One-Click"})
 	}
+	all = append(all, mailer.Header{Name: "List-Post", Value: "NO"},
+		mailer.Header{Name: "Feedback-ID", Value: fmt.Sprintf("%d:%s:%s:%s", c.ID, list, c.Class, strings.ReplaceAll(w.Sender.Domain, ":", ""))})
+	if w.Sender.Complaints != "" {
+		all = append(all, mailer.Header{Name: "CFBL-Address", Value: w.Sender.Complaints + "; report=arf"}) // RFC 9477 §3.1
+	}
+	return all
 }
 
 // marked adds what a provider gives back with its events: Postmark replaces our

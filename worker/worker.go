@@ -35,6 +35,8 @@ type Sender struct {
 	Unsubscribe, Privacy                          string // mailbox addresses; empty: the feature is off
 	Authority                                     string // that hears complaints; may be empty
 	Language                                      string // of campaigns that name none; empty: en
+	Complaints                                    string // where receivers send reports of abuse (RFC 9477); empty: nothing is said of it
+	RelaySigns                                    bool   // one-click is offered once the relay's signature was seen to cover it
 }
 
 // Options are what a worker needs.

@@ -70,7 +70,7 @@ func (a *app) store() (*store.Store, error) {
 // rules hold.
 func (c *config) storeOptions() store.Options {
 	log := c.logger()
-	return store.Options{URL: patient(c.DatabaseURL), Keys: c.keys(), Journal: c.journal(), Limits: c.limits(), Plan: c.plan(), Law: c.Law.law(), Retention: c.Retention.periods(), Hooks: c.hooks(false), Complaints: c.complaints(),
+	return store.Options{URL: patient(c.DatabaseURL), Keys: c.keys(), Journal: c.journal(), Limits: c.limits(), Plan: c.plan(), Law: c.Law.law(), Retention: c.Retention.periods(), Hooks: c.hooks(false), Complaints: c.complaints(), Unauthenticated: c.Sender.Unauthenticated,
 		JournalAway: func(err error) { log.Error("journal_unreachable", "error", err.Error()) }}
 }
 

@@ -72,13 +72,16 @@ func (c *config) checkRelay() error {
 // checkSender refuses what is given and wrong; what is missing only matters to
 // those who send.
 func (c *config) checkSender() error {
-	for key, address := range map[string]string{"from": c.Sender.From, "return_path": c.Sender.ReturnPath} {
+	for key, address := range map[string]string{"from": c.Sender.From, "return_path": c.Sender.ReturnPath, "complaints": c.Sender.Complaints} {
 		if address == "" {
 			continue
 		}
 		if _, err := consent.Normalize(address); err != nil {
 			return fmt.Errorf("sender.%s: %q is %w", key, address, err)
 		}
+	}
+	if err := c.checkSigning(); err != nil {
+		return err
 	}
 	if tag := c.Sender.Language; tag != "" && !templates.Speaks(tag) {
 		return fmt.Errorf("sender.language: there are no words in %q; there are in %s", tag, strings.Join(templates.Languages(), ", "))
@@ -99,6 +102,26 @@ func (c *config) checkSender() error {
 	}
 	if least := c.Delivery.ComplaintLeast; least != nil && *least < 1 {
 		return errors.New("delivery.complaint_least: must be a number of complaints, 1 or more")
+	}
+	return nil
+}
+
+// checkSigning: reports are asked for by a field that must be signed for the domain
+// of From (RFC 9477 §3.1), and only one of heed and the relay is to say what is.
+func (c *config) checkSigning() error {
+	if c.Sender.RelaySigns && len(c.Sender.DKIM) > 0 {
+		return errors.New("sender.relay_signs: heed has keys of its own in sender.dkim; leave out one of the two")
+	}
+	if c.Sender.Complaints == "" {
+		return nil
+	}
+	_, domain, _ := strings.Cut(c.Sender.Complaints, "@")
+	_, from, _ := strings.Cut(c.Sender.From, "@")
+	switch {
+	case !strings.EqualFold(domain, from):
+		return fmt.Errorf("sender.complaints: %s must be of the domain of sender.from, %s, or receivers do not believe it (RFC 9477 §3.1)", c.Sender.Complaints, from)
+	case len(c.Sender.DKIM) == 0:
+		return errors.New("sender.complaints: receivers believe it only where heed signs it; add sender.dkim (heed init makes a key)")
 	}
 	return nil
 }

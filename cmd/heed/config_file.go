@@ -63,6 +63,13 @@ type senderConfig struct {
 	ReturnPath    string       `toml:"return_path" json:"return_path"`
 	Language      string       `toml:"language" json:"language"` // of pages and campaigns where nothing else is known; en where empty
 	DKIM          []dkimConfig `toml:"dkim" json:"dkim"`
+	// RelaySigns says that the relay signs: mails then offer one-click only once heed
+	// doctor has seen that its signature covers it. Unauthenticated lets campaigns
+	// start although records are missing. Complaints is where receivers that follow
+	// RFC 9477 send their reports.
+	RelaySigns      bool   `toml:"relay_signs" json:"relay_signs"`
+	Unauthenticated bool   `toml:"unauthenticated" json:"unauthenticated"`
+	Complaints      string `toml:"complaints" json:"complaints"`
 }
 
 type dkimConfig struct {

@@ -42,6 +42,8 @@ type examination struct {
 	lookup func(ctx context.Context, name string) ([]string, error) // TXT records
 	ways   []worker.Relay                                           // that take connections
 	ill    []string
+
+	missing, unsure bool // records of the DNS
 }
 
 // Run examines everything.
@@ -153,7 +155,16 @@ func (e *examination) records() error {
 			return err
 		}
 	}
-	return nil
+	return e.keepRecords()
+}
+
+// keepRecords has campaigns know what is missing, unless the DNS said nothing.
+func (e *examination) keepRecords() error {
+	s, err := e.store()
+	if err != nil || e.unsure && !e.missing {
+		return nil // told already
+	}
+	return s.NoteRecords(e.ctx, e.missing)
 }
 
 func (e *examination) record(check, name, begins, why string) error {
@@ -163,8 +174,10 @@ func (e *examination) record(check, name, begins, why string) error {
 	var dns *net.DNSError
 	switch {
 	case err != nil && !(errors.As(err, &dns) && dns.IsNotFound):
+		e.unsure = true
 		return e.unwell(check, fmt.Errorf("the DNS does not answer for %s", name), "try again; "+why)
 	case !slices.ContainsFunc(records, func(r string) bool { return strings.HasPrefix(r, begins) }):
+		e.missing = true
 		return e.unwell(check, fmt.Errorf("%s has no TXT record that begins with %s", name, begins), why+"; heed init prints the records")
 	}
 	return e.well(check, "published at %s", name)

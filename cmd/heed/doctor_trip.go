@@ -78,6 +78,11 @@ func (e *examination) judgeProbe(by, mark string, raw []byte) error {
 }
 
 func (e *examination) judgeSignature(check string, a inbox.Arrival) error {
+	if s, err := e.store(); err == nil && len(e.c.Sender.DKIM) == 0 {
+		if err := s.NoteSignature(e.ctx, a.Signed != "" && len(a.Missing) == 0); err != nil {
+			return err
+		}
+	}
 	if a.Signed != "" && len(a.Missing) == 0 {
 		return e.well(check, "%s, and it covers what one-click needs", a)
 	}

@@ -103,7 +103,8 @@ func (p *process) newWorker() (*worker.Worker, error) {
 func (p *process) workerOptions(relays []worker.Relay, signer *mailer.Signer) worker.Options {
 	c := p.c
 	sender := worker.Sender{Name: c.Sender.Name, From: c.Sender.From, Domain: c.domain(), PostalAddress: c.Sender.PostalAddress,
-		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy), Authority: c.Law.Authority, Language: c.Sender.Language}
+		ReturnPath: c.returnPath(), Unsubscribe: c.mailbox(inbox.RoleUnsubscribe), Privacy: c.mailbox(inbox.RolePrivacy), Authority: c.Law.Authority, Language: c.Sender.Language,
+		Complaints: c.Sender.Complaints, RelaySigns: c.Sender.RelaySigns}
 	return worker.Options{Store: p.s, Redis: p.redis, Relays: relays, Limits: c.limitsTo(), ByMX: c.Pace.ByMX, Signer: signer, Sender: sender, Systems: c.systems(), Hooks: c.webhooks(false), Postmark: c.marksForPostmark(), Partners: c.partners(), PublicURL: p.public,
 		Connections: c.Connections, Rate: c.Rate, RetryFirst: c.RetryFirst, Log: p.log, Registry: p.registry}
 }

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// What `heed doctor` found last about how our mail is authenticated. It is kept so
+// that whoever starts a campaign, and whoever sends it, goes by it.
+const (
+	foundMissing = "doctor missing" // 1: a record of SPF, DKIM or DMARC is not there
+	foundSigned  = "doctor signed"  // 1: the relay signs all that one-click needs
+)
+
+// BulkPeople is how many people make a sender one of whom the large providers want
+// all three of SPF, DKIM and DMARC; with fewer, `heed doctor` says so and that is all.
+const BulkPeople = 1000
+
+// authenticated holds for what may start although the records are looked at: whoever
+// writes to many is refused by the large providers without them, and each message
+// that is refused makes it worse.
+const authenticated = `(class NOT IN ('newsletter', 'partner_offer') OR COALESCE((SELECT value FROM counter WHERE name = 'person'), 0) <= 1000
+	OR NOT EXISTS (SELECT 1 FROM counter WHERE name = '` + foundMissing + `' AND value > 0))`
+
+var errUnproven = fmt.Errorf("%w: heed doctor found records of SPF, DKIM or DMARC missing, and to more than %d people mail without them is refused; publish what heed init prints and run heed doctor again, or say unauthenticated = true in [sender]", ErrRefused, BulkPeople)
+
+// provenOr is the condition under which a campaign may start.
+func (s *Store) provenOr() string {
+	if s.unauthenticated {
+		return `1 = 1`
+	}
+	return authenticated
+}
+
+// NoteRecords keeps whether a record of ours is missing in the DNS.
+func (s *Store) NoteRecords(ctx context.Context, missing bool) error {
+	return s.noteFound(ctx, foundMissing, missing)
+}
+
+// NoteSignature keeps whether the relay's signature covers what one-click needs.
+func (s *Store) NoteSignature(ctx context.Context, covers bool) error {
+	return s.noteFound(ctx, foundSigned, covers)
+}
+
+func (s *Store) noteFound(ctx context.Context, name string, is bool) error {
+	value := int64(0)
+	if is {
+		value = 1
+	}
+	return s.inTx(ctx, "keeping what heed doctor found", func(t *tx) error { return t.setCounter(ctx, name, value) })
+}
+
+// SignatureSeen tells whether the relay was seen to sign all that one-click needs.
+func (s *Store) SignatureSeen(ctx context.Context) (bool, error) {
+	n, err := s.counter(ctx, foundSigned)
+	return n > 0, err
+}
