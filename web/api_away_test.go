@@ -98,7 +98,7 @@ func TestEachOperationSaysThatItFailed(t *testing.T) {
 			if op.Tags[0] == "partner" {
 				who = acme
 			}
-			got := who.call(strings.ToUpper(method), filled(path), body, "Idempotency-Key", op.OperationID)
+			got := who.call(strings.ToUpper(method), withIDs(path), body, "Idempotency-Key", op.OperationID)
 			if got.refused(t, 503, "unavailable"); t.Failed() {
 				t.Fatal(op.OperationID)
 			}
@@ -109,8 +109,8 @@ func TestEachOperationSaysThatItFailed(t *testing.T) {
 	}
 }
 
-// filled puts 1 in the place of each parameter of a path.
-func filled(path string) string {
+// withIDs puts 1 in the place of each parameter of a path.
+func withIDs(path string) string {
 	for before, rest, more := strings.Cut(path, "{"); more; before, rest, more = strings.Cut(path, "{") {
 		_, after, _ := strings.Cut(rest, "}")
 		path = before + "1" + after

@@ -46,17 +46,22 @@ func (l *logged) String() string {
 
 func newBench(t *testing.T, change ...func(*web.Options)) *bench {
 	t.Helper()
-	b := &bench{t: t, s: storetest.Open(t), log: &logged{}}
+	s := storetest.Open(t)
+	filled(t, s)
+	return newBenchOn(t, s, change...)
+}
+
+// filled stores Ann and Ben.
+func filled(t *testing.T, s *store.Store) {
+	t.Helper()
 	contacts := []store.Contact{
 		{Row: 2, Email: "ann@example.com", Topics: []string{"product", "events"}, ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes"},
 		{Row: 3, Email: "ben@example.com", Language: "de-AT"},
 	}
-	result, err := b.s.Import(context.Background(), contacts, "test", false)
+	result, err := s.Import(context.Background(), contacts, "test", false)
 	if err != nil || result.Added != 2 {
 		t.Fatalf("import gave %+v, %v", result, err)
 	}
-	b.open(change...)
-	return b
 }
 
 // newBenchOn serves a store that another bench has filled.

@@ -13,6 +13,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"heed/consent"
+	"heed/store"
+	"heed/store/storetest"
 	"heed/web"
 )
 
@@ -22,8 +24,9 @@ const (
 )
 
 // told is a server that a provider may tell of messages.
-func told(t *testing.T) (b *bench, now time.Time) {
+func told(t *testing.T, s *store.Store) (b *bench, now time.Time) {
 	t.Helper()
+	filled(t, s)
 	folder := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(folder, name)
@@ -33,7 +36,7 @@ func told(t *testing.T) (b *bench, now time.Time) {
 		return path
 	}
 	now = time.Now()
-	return newBench(t, func(o *web.Options) {
+	return newBenchOn(t, s, func(o *web.Options) {
 		o.Now = func() time.Time { return now }
 		o.Doors.Providers = []web.Provider{{Kind: "standard", SecretFile: file("s", hookSecret)}, {Kind: "postmark", SecretFile: file("p", postmarkSecret)}}
 	}), now
@@ -74,8 +77,10 @@ func standardBody(kind, id, message string) string {
 }
 
 // TestProviderEvents: what a provider tells does what a report by mail does, once.
-func TestProviderEvents(t *testing.T) {
-	b, now := told(t)
+func TestProviderEvents(t *testing.T) { storetest.Engines(t, providerEvents) }
+
+func providerEvents(t *testing.T, s *store.Store) {
+	b, now := told(t, s)
 	first, second := b.sent(), b.sent()
 	b.signed(now, "m1", standardBody("message.bounced", "e1", first), hookSecret).wants(t, 204)
 	if b.state("ann@example.com").Dead == 0 {
@@ -96,8 +101,10 @@ func TestProviderEvents(t *testing.T) {
 
 // TestProviderEventsHostile: what is forged, old, about nobody or no event
 // changes nothing.
-func TestProviderEventsHostile(t *testing.T) {
-	b, now := told(t)
+func TestProviderEventsHostile(t *testing.T) { storetest.Engines(t, providerEventsHostile) }
+
+func providerEventsHostile(t *testing.T, s *store.Store) {
+	b, now := told(t, s)
 	ann := b.sent()
 	rows := b.rows()
 	body := standardBody("message.complained", "e1", ann)

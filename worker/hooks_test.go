@@ -118,12 +118,10 @@ func (c *clock) pass(d time.Duration) {
 }
 
 // hooked is a bench whose worker tells one webhook, by a clock of the test.
-func hooked(t *testing.T, r *listener, secrets string) (*bench, *clock) {
+func hooked(t *testing.T, s *store.Store, time *clock, r *listener, secrets string) *bench {
 	t.Helper()
-	b, time := newBench(t, mailertest.Options{}), &clock{at: time.Now().UTC()}
-	b.store = storetest.OpenWith(t, func(o *store.Options) {
-		o.Hooks, o.Now = []store.Hook{{ID: "shop", Events: []string{"preference", "bounce", "complaint", "erasure", "case"}}}, time.now
-	})
+	b := newBench(t, mailertest.Options{})
+	b.store = s
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte(secrets), 0o600); err != nil {
 		t.Fatal(err)
@@ -131,7 +129,17 @@ func hooked(t *testing.T, r *listener, secrets string) (*bench, *clock) {
 	b.start(func(o *worker.Options) {
 		o.Now, o.Hooks = time.now, map[string]worker.Webhook{"shop": {URL: r.url, SecretFile: file}}
 	})
-	return b, time
+	return b
+}
+
+// hookEngines runs a test on both engines, with one webhook and a clock of the
+// test.
+func hookEngines(t *testing.T, test func(t *testing.T, s *store.Store, c *clock)) {
+	c := &clock{}
+	storetest.EnginesWith(t, func(o *store.Options) {
+		c = &clock{at: time.Now().UTC()}
+		o.Hooks, o.Now = []store.Hook{{ID: "shop", Events: []string{"preference", "bounce", "complaint", "erasure", "case"}}}, c.now
+	}, func(t *testing.T, s *store.Store) { test(t, s, c) })
 }
 
 func (b *bench) key(email string) consent.Key {
@@ -144,10 +152,12 @@ func (b *bench) key(email string) consent.Key {
 
 // TestWebhooksAreTold: what happened comes as ids, signed with every secret, and
 // names nobody.
-func TestWebhooksAreTold(t *testing.T) {
+func TestWebhooksAreTold(t *testing.T) { hookEngines(t, webhooksAreTold) }
+
+func webhooksAreTold(t *testing.T, s *store.Store, c *clock) {
 	ctx := context.Background()
 	r := newListener(t)
-	b, _ := hooked(t, r, "whsec_bmV3ZXIgc2VjcmV0IG9mIHR3bw==\n"+r.secret+"\n")
+	b := hooked(t, s, c, r, "whsec_bmV3ZXIgc2VjcmV0IG9mIHR3bw==\n"+r.secret+"\n")
 	put, err := b.store.PutContact(ctx, "user-1", store.Details{Email: "ann@example.org"})
 	if err == nil {
 		_, err = b.store.OptOut(ctx, store.OptOut{Key: put.Key, Scope: consent.TopicScope(1), Via: consent.ViaPage})
@@ -182,11 +192,13 @@ func TestWebhooksAreTold(t *testing.T) {
 // TestWebhookThatFails: it is tried less and less often, as it asks; after five
 // days it is put off and the operator is told; then it gets all that it missed,
 // and once more what it asks for, under the same ids.
-func TestWebhookThatFails(t *testing.T) {
+func TestWebhookThatFails(t *testing.T) { hookEngines(t, webhookThatFails) }
+
+func webhookThatFails(t *testing.T, s *store.Store, clock *clock) {
 	ctx := context.Background()
 	r := newListener(t)
 	r.answers(503, "3600")
-	b, clock := hooked(t, r, r.secret)
+	b := hooked(t, s, clock, r, r.secret)
 	put, err := b.store.PutContact(ctx, "user-1", store.Details{Email: "ann@example.org"})
 	for _, scope := range []consent.Scope{consent.TopicScope(1), consent.ScopeMarketing} {
 		if err == nil {

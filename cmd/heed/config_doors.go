@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -72,7 +73,24 @@ func (w webhookConfig) check(seen map[string]bool) error {
 			return err
 		}
 	}
-	return worker.CheckWebhookURL(w.URL)
+	if err := worker.CheckWebhookURL(w.URL); err != nil {
+		return err
+	}
+	return inner(w.URL, w.AllowPrivate)
+}
+
+// inner refuses what would never be called. A name is looked at when it is called:
+// what it leads to may change.
+func inner(address string, allowed bool) error {
+	u, err := url.Parse(address)
+	if err != nil {
+		return err
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	if err == nil && !allowed && (ip.IsPrivate() || ip.IsLinkLocalUnicast()) {
+		return errors.New("its address is one of an inner network, which is called only with allow_private = true")
+	}
+	return nil
 }
 
 // hooks is what the store needs to know of webhooks: those of the sandbox, or

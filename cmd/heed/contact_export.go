@@ -205,7 +205,7 @@ func (a *app) sayState(s store.ExplainState) {
 	for _, topic := range slices.Sorted(maps.Keys(s.Topics)) {
 		a.say("  topic %s: %s", topic, s.Topics[topic])
 	}
-	for name, on := range map[string]bool{"on hold": s.OnHold, "restricted": s.Restricted, "dead address": s.Dead, "erased": s.Erased, "suppressed": s.Suppressed} {
+	for name, on := range map[string]bool{"on hold": s.OnHold, "restricted": s.Restricted, "dead: mail to it came back": s.Dead, "erased": s.Erased, "suppressed": s.Suppressed} {
 		if on {
 			a.say("  %s", fmt.Sprintf("this address is %s", name))
 		}

@@ -91,6 +91,10 @@ func (a *app) sayWebhook(v webhookView) {
 		fares = ", put off on " + v.Stopped.Format(time.DateTime) + "; heed webhook enable " + v.ID
 	case v.Failing != nil:
 		fares = ", takes nothing since " + v.Failing.Format(time.DateTime)
+		if v.Next != nil {
+			fares += ", tried again at " + v.Next.Format(time.DateTime)
+		}
+		fares += "; webhook_failed in the log says why"
 	}
 	if v.Test {
 		fares = ", of the sandbox" + fares
@@ -191,5 +195,5 @@ func (a *app) tellSentAgain(id string, n int, err error) error {
 	if err != nil {
 		return nil
 	}
-	return a.show(map[string]any{"id": id, "messages": n}, func() { a.say("webhook %s is sent %d messages", id, n) })
+	return a.show(map[string]any{"id": id, "messages": n}, func() { a.say("webhook %s: messages sent again: %d", id, n) })
 }
