@@ -17,31 +17,42 @@ import (
 // while a campaign goes out at full speed. The API's answer lies in between.
 func TestBenchAPIAlerts(t *testing.T) {
 	benchEngines(t, func(t *testing.T, engine string) {
-		n := fromEnv("HEED_BENCH_ALERTS", benchAlerts)
-		b := openBench(t, benchPlan{engine: engine, people: messages() + n*2, holders: n * 2, config: "[api]\nrate = 100000\n"})
-		came := &arrivals{at: map[string]chan time.Time{}}
-		b.receive(t, mailertest.Options{OnMessage: came.note})
-		b.serve(t, 10)
-		p := b.program(t)
-		took := b.traffic(t).sample(t, n, func(i int) time.Duration {
-			if i >= b.holders {
-				t.Fatal("the campaigns are too short for alerts")
-			}
-			who := b.reader(b.people - 1 - i)
-			p.call(t, http.MethodPut, fmt.Sprintf("/v1/contacts/u%d", i), fmt.Sprintf(`{"email":%q}`, who), http.StatusOK)
-			arrived, began := came.expect(who), time.Now()
-			p.call(t, http.MethodPost, "/v1/alerts", fmt.Sprintf(`{"key":"api-%d","service":"ferry","subject":"The ferry is late","text":"It is late today.","to":"u%d"}`, i, i), http.StatusAccepted)
-			select {
-			case at := <-arrived:
-				return at.Sub(began)
-			case <-time.After(time.Minute):
-				t.Fatal("an alert did not arrive within a minute: ", b.child.lastWords())
-			}
-			return 0
-		})
-		name := engine + ", 10 connections, alert by the API, POST to taken by the relay during a campaign"
-		report(t, []figure{measured(t, name+", p50", percentile(took, 50)), measured(t, name+", p99", percentile(took, 99))})
+		alertsByAPI(t, engine, messages(), engine+", 10 connections, alert by the API, POST to taken by the relay during a campaign")
 	})
+}
+
+// TestBenchLargeAPIAlerts measures the same while a million wait.
+func TestBenchLargeAPIAlerts(t *testing.T) {
+	benchEngines(t, func(t *testing.T, engine string) {
+		alertsByAPI(t, engine, fromEnv("HEED_BENCH_PEOPLE", benchPeople), engine+", 10 connections, a million people, alert by the API, POST to taken by the relay")
+	})
+}
+
+func alertsByAPI(t *testing.T, engine string, waiting int, name string) {
+	t.Helper()
+	n := fromEnv("HEED_BENCH_ALERTS", benchAlerts)
+	b := openBench(t, benchPlan{engine: engine, people: waiting + n*2, holders: n * 2, config: "[api]\nrate = 100000\n"})
+	came := &arrivals{at: map[string]chan time.Time{}}
+	b.receive(t, mailertest.Options{OnMessage: came.note})
+	b.serve(t, 10)
+	p := b.program(t)
+	took := b.traffic(t).sample(t, n, func(i int) time.Duration {
+		if i >= b.holders {
+			t.Fatal("the campaigns are too short for alerts")
+		}
+		who := b.reader(b.people - 1 - i)
+		p.call(t, http.MethodPut, fmt.Sprintf("/v1/contacts/u%d", i), fmt.Sprintf(`{"email":%q}`, who), http.StatusOK)
+		arrived, began := came.expect(who), time.Now()
+		p.call(t, http.MethodPost, "/v1/alerts", fmt.Sprintf(`{"key":"api-%d","service":"ferry","subject":"The ferry is late","text":"It is late today.","to":"u%d"}`, i, i), http.StatusAccepted)
+		select {
+		case at := <-arrived:
+			return at.Sub(began)
+		case <-time.After(time.Minute):
+			t.Fatal("an alert did not arrive within a minute: ", b.child.lastWords())
+		}
+		return 0
+	})
+	report(t, []figure{measured(t, name+", p50", percentile(took, 50)), measured(t, name+", p99", percentile(took, 99))})
 }
 
 // benchProgram is a product with a key.

@@ -62,6 +62,9 @@ func benchRows() (all []figure) {
 		add(engine+", deliveries pruned while sending", "rows/s", 0, 0)
 		add(engine+", rate of sending while pruning, ratio to before", "", 0, 0)
 		all = append(all, crowdRows(engine, "a million", 128, 64)...)
+		crowded := on + ", a million people, alert by the API, POST to taken by the relay"
+		add(crowded+", p50", "ms", 200, 50)
+		add(crowded+", p99", "ms", 1000, 300)
 	}
 	all = append(all, crowdRows("sqlite", "ten million", 256, 160)...)
 	add("inbox, mails read per second and core", "mails/s", 100, 500)
