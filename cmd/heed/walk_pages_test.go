@@ -266,6 +266,11 @@ func (h *street) starts(c store.Campaign, to string) {
 	h.t.Helper()
 	c.Audience = `email == "` + to + `"`
 	id, _, err := h.s.AddCampaign(h.t.Context(), c)
+	for _, by := range []string{"kim", "lee"} { // a notice takes two people
+		if err == nil && c.Class == consent.PolicyNotice {
+			_, err = h.s.ApproveNotice(h.t.Context(), id, by, "read")
+		}
+	}
 	if err == nil {
 		err = h.s.Start(h.t.Context(), id)
 	}
