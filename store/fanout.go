@@ -9,14 +9,23 @@ import (
 	"heed/consent"
 )
 
-// fanChunk is how many people one step of a fan-out takes, BatchSize how many
-// messages a job carries. The first step is small, so that the first message
-// leaves at once.
+// fanChunk is how many people one step of a fan-out takes. The first step is
+// small, so that the first message leaves at once.
 const (
 	firstChunk = 100
 	fanChunk   = 500
-	BatchSize  = 100
 )
+
+// A job carries between leastBatch and mostBatch messages, fewer the nearer the end
+// of the audience is: all lanes then have work until nearly the last message, also
+// in a small campaign. A job costs as much as some ten messages.
+const (
+	leastBatch = 25
+	mostBatch  = 200
+)
+
+// batchSize is for somebody behind whom at most so many people follow.
+func batchSize(behind int64) int { return int(min(max(behind/100, leastBatch), mostBatch)) }
 
 // FanOut writes the next chunk of a sending campaign's deliveries together with
 // the jobs that carry them. done tells that all of the audience is written.
@@ -46,7 +55,7 @@ func (t *tx) fanOut(ctx context.Context, id int64) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if err := t.writeDeliveries(ctx, c, reached); err != nil {
+	if err := t.writeDeliveries(ctx, c, reached, batchSize(bound-last)); err != nil {
 		return false, err
 	}
 	done = last >= bound
@@ -146,16 +155,16 @@ func scanBrief(row scanner) (p Person, err error) {
 	return p, err
 }
 
-// writeDeliveries writes a row for everybody reached, and jobs for those who
-// are to be sent to.
-func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached) error {
+// writeDeliveries writes a row for everybody reached, and jobs of so many messages
+// for those who are to be sent to.
+func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, size int) error {
 	due := 0
 	for _, r := range all {
 		if r.reason == "" {
 			due++
 		}
 	}
-	jobs := (due + BatchSize - 1) / BatchSize
+	jobs := (due + size - 1) / size
 	first, err := t.addJobs(ctx, jobs, Job{Queue: c.queue(), Kind: "send", Campaign: c.ID})
 	if err != nil {
 		return err
@@ -191,8 +200,7 @@ func (t *tx) insertDeliveries(ctx context.Context, c Campaign, columns, kind str
 	return nil
 }
 
-// queue is the asynq queue that carries a campaign's batches.
-// queue is that of the newsletters for whatever goes to everybody: an alert must
+// queue is the asynq queue that carries a campaign's batches. It is that of the newsletters for whatever goes to everybody: an alert must
 // not wait behind a notice to all.
 func (c Campaign) queue() string {
 	if c.Class.Marketing() || c.Class == consent.Legal || c.Class == consent.PolicyNotice {

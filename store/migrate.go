@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"fmt"
 	"io/fs"
@@ -47,7 +48,8 @@ func (s *Store) provider() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	var options []goose.ProviderOption
+	options := []goose.ProviderOption{goose.WithGoMigrations(
+		goose.NewGoMigration(13, &goose.GoFunc{RunTx: s.keepClaimsInIndex(" WITHOUT ROWID")}, &goose.GoFunc{RunTx: s.keepClaimsInIndex("")}))}
 	if !s.d.sqlite() {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
@@ -56,6 +58,29 @@ func (s *Store) provider() (*goose.Provider, error) {
 		options = append(options, goose.WithSessionLocker(locker))
 	}
 	return goose.NewProvider(goose.Dialect(s.d.name), s.write, files, options...)
+}
+
+// keepClaimsInIndex has SQLite keep open claims in the index by which they are asked
+// for, and nowhere else: each message writes one and takes it away. PostgreSQL has no
+// such tables.
+func (s *Store) keepClaimsInIndex(how string) func(context.Context, *sql.Tx) error {
+	return func(ctx context.Context, tx *sql.Tx) error {
+		if !s.d.sqlite() {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, `CREATE TABLE open_claim (
+			address  TEXT NOT NULL,
+			campaign BIGINT NOT NULL,
+			token    BIGINT NOT NULL,
+			worker   TEXT NOT NULL,
+			at       BIGINT NOT NULL,
+			PRIMARY KEY (address, campaign)
+		)`+how+`;
+		INSERT INTO open_claim (address, campaign, token, worker, at) SELECT address, campaign, token, worker, at FROM claim;
+		DROP TABLE claim;
+		ALTER TABLE open_claim RENAME TO claim`)
+		return err
+	}
 }
 
 func lockFolder(folder string) (release func(), err error) {

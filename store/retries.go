@@ -54,7 +54,7 @@ func (t *tx) requeue(ctx context.Context, campaign int64) (int, error) {
 // takeDue takes the plans whose time has come off the list.
 func (t *tx) takeDue(ctx context.Context, campaign int64) (addresses []any, err error) {
 	found, err := t.QueryContext(ctx, `DELETE FROM retry WHERE campaign = $1 AND address IN (SELECT address FROM retry
-		WHERE campaign = $1 AND due <= $2 ORDER BY due LIMIT $3) RETURNING address`, campaign, t.now.UnixMicro(), BatchSize)
+		WHERE campaign = $1 AND due <= $2 ORDER BY due LIMIT $3) RETURNING address`, campaign, t.now.UnixMicro(), mostBatch)
 	if err != nil {
 		return nil, err
 	}

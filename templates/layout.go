@@ -287,11 +287,16 @@ func start(language string) string {
 func (w *words) date(t time.Time) string {
 	t = t.UTC()
 	long := w.calendar.FmtDateLong(t)
-	if ordinal := map[string]string{"fr": "1er", "it": "1º"}[w.Language]; ordinal != "" && t.Day() == 1 {
+	if ordinal := ordinals[w.Language]; ordinal != "" && t.Day() == 1 {
 		return ordinal + strings.TrimPrefix(long, "1")
 	}
-	return strings.NewReplacer(" г.", " года", " р.", " року").Replace(long)
+	return wholeYears.Replace(long)
 }
+
+var (
+	ordinals   = map[string]string{"fr": "1er", "it": "1º"}
+	wholeYears = strings.NewReplacer(" г.", " года", " р.", " року")
+)
 
 // moment writes a time of day as people read it, with its zone.
 func (w *words) moment(t time.Time) string {
