@@ -70,6 +70,7 @@ type Desk struct {
 	stubborn int // failed groups since closing
 
 	lingering bool // results wait for a claim
+	company   company
 	wake      chan struct{}
 	done      chan struct{}
 
@@ -93,7 +94,7 @@ const groupSize = 64
 // NewDesk opens the desk of a registered worker. failed is told of results that
 // could not be recorded yet; they are kept and tried again.
 func (s *Store) NewDesk(worker string, failed func(error)) *Desk {
-	d := &Desk{s: s, worker: worker, wake: make(chan struct{}, 1), done: make(chan struct{}), onError: failed}
+	d := &Desk{s: s, worker: worker, wake: make(chan struct{}, 1), done: make(chan struct{}), onError: failed, company: newCompany()}
 	go d.run()
 	return d
 }
@@ -108,6 +109,7 @@ func (d *Desk) Claim(ctx context.Context, ask Ask) (Verdict, error) {
 		return Verdict{}, ErrClosed
 	}
 	d.asks = append(d.asks, pending{ask, newToken(), reply})
+	d.company.asks()
 	d.mu.Unlock()
 	d.nudge()
 	// Not cut short by ctx: the claim may be written at any moment, and then
@@ -125,6 +127,7 @@ const linger = 2 * time.Millisecond
 func (d *Desk) Finish(r Result) {
 	d.mu.Lock()
 	d.results = append(d.results, r)
+	d.company.returns(r.Token)
 	first := !d.lingering
 	d.lingering = true
 	d.mu.Unlock()
@@ -181,6 +184,7 @@ func (d *Desk) run() {
 // group takes what waits and commits it; more tells that more is waiting.
 func (d *Desk) group() (more bool) {
 	runtime.Gosched() // whoever is about to ask comes along
+	d.awaitCompany()
 	d.mu.Lock()
 	n := min(len(d.asks), groupSize)
 	asks, results, filed := d.asks[:n:n], d.results, d.filed
@@ -202,8 +206,12 @@ func (d *Desk) group() (more bool) {
 func (d *Desk) commit(asks []pending, results []Result) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	began := time.Now()
 	verdicts, err := d.s.claimGroup(ctx, d.worker, asks, results)
 	if err == nil {
+		d.mu.Lock()
+		d.company.leaves(verdicts, time.Since(began))
+		d.mu.Unlock()
 		for i, one := range asks {
 			one.answer <- answer{Verdict: verdicts[i]}
 		}
