@@ -26,7 +26,7 @@ func (s *Store) Batch(ctx context.Context, j Job) ([]Letter, error) {
 		return nil, fmt.Errorf("reading a batch: %w", err)
 	}
 	defer found.Close()
-	letters := make([]Letter, 0, BatchSize)
+	letters := make([]Letter, 0, mostBatch)
 	for found.Next() {
 		var l Letter
 		var key, state, attrs string
