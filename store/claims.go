@@ -1,11 +1,14 @@
 package store
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -183,13 +186,14 @@ func (d *Desk) run() {
 
 // group takes what waits and commits it; more tells that more is waiting.
 func (d *Desk) group() (more bool) {
-	runtime.Gosched() // whoever is about to ask comes along
 	d.awaitCompany()
+	runtime.Gosched() // whoever is about to ask comes along
 	d.mu.Lock()
 	n := min(len(d.asks), groupSize)
 	asks, results, filed := d.asks[:n:n], d.results, d.filed
 	d.asks, d.results, d.filed, d.lingering = d.asks[n:], nil, nil, false
 	d.mu.Unlock()
+	slices.SortFunc(asks, byAddress)
 	if len(asks)+len(results) > 0 {
 		d.commit(asks, results)
 	}
@@ -199,6 +203,12 @@ func (d *Desk) group() (more bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return len(d.asks)+len(d.results)+len(d.filed) > 0
+}
+
+// byAddress orders claims: whose came first is chance, and neighbours in an index
+// cost less.
+func byAddress(a, b pending) int {
+	return cmp.Or(bytes.Compare(a.Address[:], b.Address[:]), cmp.Compare(a.Campaign, b.Campaign))
 }
 
 // commit tries the group, and where that fails each claim alone, so that one

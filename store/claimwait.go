@@ -39,9 +39,9 @@ func (c *company) returns(token int64) {
 
 func (c *company) asks() { c.away = max(0, c.away-1) }
 
-// worth tells whether it pays to wait for those who are away.
+// worth tells whether it pays that those who ask wait for those who are away.
 func (c *company) worth(asking int) bool {
-	return c.away > 0 && c.trip < c.commit && asking+c.away <= groupSize
+	return asking > 0 && c.away > 0 && asking+c.away <= groupSize && c.trip < c.commit
 }
 
 func drift(average, next time.Duration) time.Duration { return average + (next-average)/8 }
