@@ -215,6 +215,16 @@ func webhookThatFails(t *testing.T, s *store.Store, clock *clock) {
 		}
 		return all[0]
 	}
+	// The answer to a call that was under way when the clock went on makes it rest anew.
+	patient := func(what string, ok func() bool) {
+		b.holds(what, func() bool {
+			met := ok()
+			if !met && state().Rest.After(clock.now()) {
+				clock.pass(25 * time.Hour)
+			}
+			return met
+		})
+	}
 	b.holds("a first failure", func() bool { return !state().Rest.IsZero() })
 	if rest := state().Rest.Sub(clock.now()); rest < 59*time.Minute || rest > time.Hour {
 		t.Errorf("after Retry-After: 3600 it rests for %s", rest)
@@ -228,7 +238,7 @@ func webhookThatFails(t *testing.T, s *store.Store, clock *clock) {
 	for day := 0; day < 6 && state().State == "on"; day++ {
 		calls := r.called()
 		clock.pass(25 * time.Hour)
-		b.holds("another try", func() bool { return r.called() > calls || state().State == "off" })
+		patient("another try", func() bool { return r.called() > calls || state().State == "off" })
 		b.holds("its end", func() bool { return state().State == "off" || state().Rest.After(clock.now()) })
 	}
 	alarms, err := b.store.Alarms(ctx, true)
@@ -239,11 +249,11 @@ func webhookThatFails(t *testing.T, s *store.Store, clock *clock) {
 	if n, err := b.store.EnableHook(ctx, "shop"); err != nil || n != 2 {
 		t.Errorf("it missed %d messages, %v", n, err)
 	}
-	b.holds("all that it missed", func() bool { return len(r.heard("preference.changed")) == 2 })
+	patient("all that it missed", func() bool { return len(r.heard("preference.changed")) == 2 })
 	if n, err := b.store.ReplayHook(ctx, "shop", clock.now().Add(-store.HooksFor)); err != nil || n != 2 {
 		t.Errorf("%d messages are told again, %v", n, err)
 	}
-	b.holds("both again", func() bool { return len(r.heard("preference.changed")) == 4 })
+	patient("both again", func() bool { return len(r.heard("preference.changed")) == 4 })
 	ids := map[string]int{}
 	for _, one := range r.heard("preference.changed") {
 		ids[one.id]++
