@@ -106,7 +106,7 @@ func TestCarriesABoundedWindow(t *testing.T) {
 
 func TestCarriesAgainWhatRedisForgot(t *testing.T) {
 	d := newDesk(t)
-	id := d.campaign(250)
+	id := d.campaign(75)
 	d.do(d.store.Start(context.Background(), id))
 	d.eventually("the jobs to be carried", func() bool { return d.pending("newsletter") == 3 })
 	for range 2 { // the second time the client knows the queue's name already
@@ -130,7 +130,7 @@ func TestCarriesAgainWhatNobodyBegins(t *testing.T) {
 	})))
 	t.Cleanup(deaf.Shutdown)
 	t.Cleanup(func() { close(over) })
-	d.do(d.store.Start(context.Background(), d.campaign(50)))
+	d.do(d.store.Start(context.Background(), d.campaign(20)))
 	<-taken
 	d.eventually("the job to be carried again", func() bool { return d.pending("newsletter") == 1 })
 }
@@ -154,7 +154,7 @@ func (d *desk) state(id int64) string {
 func TestTakesBackWhatADeadWorkerHeld(t *testing.T) {
 	d := newDesk(t)
 	ctx := context.Background()
-	id := d.campaign(50)
+	id := d.campaign(20)
 	d.do(d.store.Start(ctx, id))
 	d.eventually("the job to be carried", func() bool { return d.pending("newsletter") == 1 })
 	_, mine, err := d.store.Begin(ctx, 1, 0, "w1")
@@ -206,7 +206,7 @@ func (d *deaf) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 func TestATaskThatNobodyBeginsIsCarriedAgain(t *testing.T) {
 	d := newDesk(t)
 	ctx := context.Background()
-	id := d.campaign(50)
+	id := d.campaign(20)
 	client := redis.NewClient(&redis.Options{Addr: d.mini.Addr()})
 	t.Cleanup(func() { client.Close() })
 	hook := &deaf{}

@@ -9,14 +9,15 @@ import (
 )
 
 // FailJob puts a job down that failed, to be tried again at a time, or, where it
-// failed too often, not before a person says so. Nothing that it was to do is lost.
+// failed too often, not before a person says so. Nothing that it was to do is lost. A
+// limit that it waited for before releases it no sooner.
 func (s *Store) FailJob(ctx context.Context, j Job, again time.Time, final bool) error {
 	return s.inTx(ctx, "putting a job down that failed", func(t *tx) error {
 		state := "ready"
 		if final {
 			state = "failed"
 		}
-		_, err := t.exec(ctx, `UPDATE job SET state = $3, generation = generation + 1, due = $4, worker = '', failures = failures + 1,
+		_, err := t.exec(ctx, `UPDATE job SET state = $3, generation = generation + 1, due = $4, pace = '', worker = '', failures = failures + 1,
 			failing = COALESCE(failing, $5), changed = $5 WHERE id = $1 AND generation = $2 AND state = 'running'`,
 			j.ID, j.Generation, state, again.UnixMicro(), t.now.UnixMicro())
 		return err

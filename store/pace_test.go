@@ -56,8 +56,27 @@ func TestParkedJobsWaitAndAreReleased(t *testing.T) {
 		if _, err = s.Release(ctx, "group:google", 1); err != nil {
 			t.Error(err)
 		}
-		if again := begun(t, s); again.ID != next.ID || again.Attempts != 1 || again.Generation != next.Generation+1 {
+		again := begun(t, s)
+		if again.ID != next.ID || again.Attempts != 1 || again.Generation != next.Generation+1 {
 			t.Errorf("after a rest: %+v", again)
+		}
+		stopped := map[string]func(store.Job) error{
+			"failed": func(j store.Job) error { return s.FailJob(ctx, j, time.Now().Add(time.Hour), false) },
+			"ended":  func(j store.Job) error { return s.EndJob(ctx, j, time.Now().Add(time.Hour)) },
+		}
+		other := "group:yahoo"
+		for what, stop := range stopped {
+			must(t, stop(again))
+			_, err = s.Release(ctx, again.Pace, 1)
+			must(t, err)
+			if jobs, err := s.Carry(ctx, "newsletter", 9); err != nil || len(jobs) != 0 {
+				t.Errorf("a limit released a job that %s before its time: %v, %v", what, jobs, err)
+			}
+			if other != "" {
+				_, err = s.Release(ctx, other, 1)
+				must(t, err)
+				again, other = begun(t, s), ""
+			}
 		}
 		a, err := s.Account(ctx, id)
 		if err != nil || a.Waiting != 10 {

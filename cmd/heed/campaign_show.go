@@ -133,11 +133,22 @@ func (a *app) sayStatus(v statusView) {
 	}
 	a.say("  %6d deferred\n  %6d uncertain\n  %6d in flight\n  %6d waiting", v.Deferred, v.Uncertain, v.InFlight, v.Waiting)
 	for _, name := range slices.Sorted(maps.Keys(v.Pace)) {
-		a.say("  %6d of them wait for %s", v.Pace[name], name)
+		a.say("  %6d of them wait for %s", v.Pace[name], waitedFor(name))
 	}
 	if v.ETA != nil {
 		a.say("  %.1f messages a second, done about %s", v.Rate, v.ETA.Format(time.RFC3339))
 	}
+}
+
+// waitedFor says what a limit is called that has no name of its own.
+func waitedFor(name string) string {
+	switch name {
+	case "all":
+		return "the rate over all"
+	case "job:failed":
+		return "you, see heed job list"
+	}
+	return name
 }
 
 type campaignWaitCommand struct {
