@@ -13,13 +13,13 @@ import (
 func TestJobsAreCarriedOnce(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, s *store.Store) {
 		ctx := context.Background()
-		people(t, s, 150)
+		people(t, s, 50)
 		id := campaign(t, s)
 		must(t, s.Register(ctx, "w1", "newsletter", 2))
 		jobs, err := s.Carry(ctx, "newsletter", 10)
 		must(t, err)
 		if len(jobs) != 2 {
-			t.Fatalf("%d jobs for 150 people", len(jobs))
+			t.Fatalf("%d jobs for 50 people", len(jobs))
 		}
 		j, ok, err := s.Begin(ctx, jobs[0].ID, 0, "w1")
 		must(t, err)
