@@ -21,7 +21,10 @@ import (
 // benchPairs is how many pairs of a known and an unknown address are tried.
 const benchPairs = 100
 
-// known is a page that could tell by its time whether an address is on file.
+// knownPages are the pages that could tell.
+var knownPages = []string{"page to unsubscribe", "one click", "a link by address", "sign-up"}
+
+// knownPage is a page that could tell by its time whether an address is on file.
 type knownPage struct {
 	name string
 	ask  func(email string, n int) *http.Request
@@ -43,8 +46,7 @@ func TestBenchKnown(t *testing.T) {
 		for i, page := range b.knownPages(t, s) {
 			z, apart := b.compare(t, page, i*n, n)
 			name := fmt.Sprintf("%s, known or unknown address: %s", engine, page.name)
-			figures = append(figures, figure{Name: name + ", ranks apart", Value: z, Unit: "sigma", Floor: 4, Aim: 3},
-				figure{Name: name + ", median apart", Value: apart.Seconds() * 1000, Unit: "ms"})
+			figures = append(figures, measured(t, name+", ranks apart", z), measured(t, name+", median apart", apart.Seconds()*1000))
 		}
 		report(t, figures)
 	})
@@ -119,18 +121,18 @@ func (b *benched) knownPages(t *testing.T, s *store.Store) []knownPage {
 		return r
 	}
 	return []knownPage{
-		{"page to unsubscribe", func(email string, _ int) *http.Request {
+		{knownPages[0], func(email string, _ int) *http.Request {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/u/"+token(email), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			return r
 		}},
-		{"one click", func(email string, n int) *http.Request {
+		{knownPages[1], func(email string, n int) *http.Request {
 			return post("/u/"+token(email), url.Values{"List-Unsubscribe": {"One-Click"}}, n)
 		}},
-		{"a link by address", func(email string, n int) *http.Request { return post("/link", url.Values{"email": {email}}, n) }},
-		{"sign-up", func(email string, n int) *http.Request {
+		{knownPages[2], func(email string, n int) *http.Request { return post("/link", url.Values{"email": {email}}, n) }},
+		{knownPages[3], func(email string, n int) *http.Request {
 			return post("/s", url.Values{"email": {email}, "topic": {"news"}, "wording": {mark}}, n)
 		}},
 	}

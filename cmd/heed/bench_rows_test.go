@@ -61,6 +61,11 @@ func benchRows() (all []figure) {
 		add(engine+", disk per person", "bytes", 0, 0)
 		add(engine+", deliveries pruned while sending", "rows/s", 0, 0)
 		add(engine+", rate of sending while pruning, ratio to before", "", 0, 0)
+		for _, page := range knownPages {
+			of := engine + ", known or unknown address: " + page
+			add(of+", ranks apart", "sigma", 4, 3)
+			add(of+", median apart", "ms", 0, 0)
+		}
 		all = append(all, crowdRows(engine, "a million", 128, 64)...)
 		crowded := on + ", a million people, alert by the API, POST to taken by the relay"
 		add(crowded+", p50", "ms", 200, 50)
