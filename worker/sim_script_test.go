@@ -143,6 +143,7 @@ func (w *world) actAt(name string, when func() bool, do func(context.Context, *s
 	w.script.open.Add(1)
 	go func() {
 		defer w.script.open.Add(-1)
+		w.gate.call(name)
 		anywhere := &process{w: w, name: "people"}
 		if w.gate.wait(&visitor{at: anywhere, what: name, idle: true, ready: func() bool { return w.calm || when() && !w.office.dead }}) != nil || w.office.dead || w.over() {
 			return
