@@ -206,13 +206,7 @@ func (s *story) fayIsDeleted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	confirm := ""
-	for _, link := range mailLinks(sent.Data) {
-		if strings.HasPrefix(link, s.web) {
-			confirm = link
-		}
-	}
-	if err := s.confirm(ctx, confirm); err != nil {
+	if err := s.confirm(ctx, s.confirmLink(sent.Data)); err != nil {
 		return err
 	}
 	if err := s.becomes(ctx, fay, "erased", func(e explained) bool { return e.State.Erased }); err != nil {
@@ -220,6 +214,16 @@ func (s *story) fayIsDeleted(ctx context.Context) error {
 	}
 	s.tell("fay", "Fay confirmed by the link that was mailed to her: she is deleted, and stays on the list of those never to be written to", nil)
 	return nil
+}
+
+// confirmLink is where a mail asks to confirm a request; empty where it does not.
+func (s *story) confirmLink(raw []byte) string {
+	for _, link := range mailLinks(raw) {
+		if strings.HasPrefix(link, s.web+"/c/") {
+			return link
+		}
+	}
+	return ""
 }
 
 // confirm opens the page, which changes nothing, and presses its button.

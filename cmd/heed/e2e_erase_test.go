@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -97,11 +98,7 @@ func (f *forgotten) asks(ctx context.Context) {
 	confirm := ""
 	must(f.t, eventually(ctx, 30*time.Second, "the question", func() (bool, error) {
 		for _, m := range f.to(canaryForget) {
-			for _, link := range mailLinks(m.Data) {
-				if strings.HasPrefix(link, f.web+"/c/") {
-					confirm = link
-				}
-			}
+			confirm = cmp.Or(f.confirmLink(m.Data), confirm)
 		}
 		return confirm != "", nil
 	}))
