@@ -75,7 +75,7 @@ func (s *story) sends(t *testing.T, n int) {
 // TestChaosKillOthers kills each of the processes beside the worker. Wishes that
 // come meanwhile are heard when the process is back.
 func TestChaosKillOthers(t *testing.T) {
-	s, id := storm(t, setUp{postgres: true, redis: true, apart: true}, 4*chaosRate)
+	s, id := storm(t, setUp{postgres: true, redis: true, apart: true}, 8*chaosRate)
 	for _, role := range []string{"scheduler", "inbox", "web"} {
 		s.sends(t, chaosRate/2)
 		s.children[role].kill()
