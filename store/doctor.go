@@ -19,8 +19,8 @@ const BulkPeople = 1000
 // authenticated holds for what may start although the records are looked at: whoever
 // writes to many is refused by the large providers without them, and each message
 // that is refused makes it worse.
-const authenticated = `(class NOT IN ('newsletter', 'partner_offer') OR COALESCE((SELECT value FROM counter WHERE name = 'person'), 0) <= 1000
-	OR NOT EXISTS (SELECT 1 FROM counter WHERE name = '` + foundMissing + `' AND value > 0))`
+var authenticated = fmt.Sprintf(`(class NOT IN ('newsletter', 'partner_offer') OR COALESCE((SELECT value FROM counter WHERE name = 'person'), 0) <= %d
+	OR NOT EXISTS (SELECT 1 FROM counter WHERE name = '%s' AND value > 0))`, BulkPeople, foundMissing)
 
 var errUnproven = fmt.Errorf("%w: heed doctor found records of SPF, DKIM or DMARC missing, and to more than %d people mail without them is refused; publish what heed init prints and run heed doctor again, or say unauthenticated = true in [sender]", ErrRefused, BulkPeople)
 

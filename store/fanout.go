@@ -200,8 +200,9 @@ func (t *tx) insertDeliveries(ctx context.Context, c Campaign, columns, kind str
 	return nil
 }
 
-// queue is the asynq queue that carries a campaign's batches. It is that of the newsletters for whatever goes to everybody: an alert must
-// not wait behind a notice to all.
+// queue is the asynq queue that carries a campaign's batches. It is that of the
+// newsletters for whatever goes to everybody: an alert must not wait behind a notice
+// to all.
 func (c Campaign) queue() string {
 	if c.Class.Marketing() || c.Class == consent.Legal || c.Class == consent.PolicyNotice {
 		return "newsletter"
