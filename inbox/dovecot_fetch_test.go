@@ -40,7 +40,9 @@ func TestNewMailOnly(t *testing.T) {
 	}
 }
 
-// TestDovecotHugeMail reads a mail of 200 MiB in the memory of a small one.
+// TestDovecotHugeMail reads a mail of 200 MiB in the memory of a small one. The
+// race detector keeps notes of several times the memory it watches: under it the
+// mail is read, and nothing measured.
 func TestDovecotHugeMail(t *testing.T) {
 	p := newPost(t, RoleUnsubscribe, storetest.DovecotOptions{})
 	run(t, p.poller())
@@ -50,10 +52,10 @@ func TestDovecotHugeMail(t *testing.T) {
 	head := letter("huge@example.org", "unsubscribe@news.example", "Holiday film", "Look at this.")
 	p.deliverHuge(head, 200<<20)
 	p.has("Review", 1)
-	if grown := peak(t) - before; grown > 64<<20 {
-		t.Errorf("the memory grew by %d MiB", grown>>20)
-	} else {
-		t.Logf("the memory grew by %.1f MiB", float64(grown)/(1<<20))
+	grown := float64(peak(t)-before) / (1 << 20)
+	t.Logf("the memory grew by %.1f MiB", grown)
+	if grown > 64 && !raced {
+		t.Error("want at most 64 MiB")
 	}
 }
 
