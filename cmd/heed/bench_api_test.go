@@ -21,39 +21,20 @@ func TestBenchAPIAlerts(t *testing.T) {
 	})
 }
 
-// TestBenchLargeAPIAlerts measures the same while a million wait.
-func TestBenchLargeAPIAlerts(t *testing.T) {
-	benchEngines(t, func(t *testing.T, engine string) {
-		alertsByAPI(t, engine, fromEnv("HEED_BENCH_PEOPLE", benchPeople), engine+", 10 connections, a million people, alert by the API, POST to taken by the relay")
-	})
-}
-
 func alertsByAPI(t *testing.T, engine string, waiting int, name string) {
 	t.Helper()
 	n := fromEnv("HEED_BENCH_ALERTS", benchAlerts)
-	b := openBench(t, benchPlan{engine: engine, people: waiting + n*2, holders: n * 2, config: "[api]\nrate = 100000\n"})
+	b := openBench(t, benchPlan{engine: engine, people: waiting + n*2, holders: n * 2, config: benchAPI})
 	came := &arrivals{at: map[string]chan time.Time{}}
 	b.receive(t, mailertest.Options{OnMessage: came.note})
 	b.serve(t, 10)
 	p := b.program(t)
-	took := b.traffic(t).sample(t, n, func(i int) time.Duration {
-		if i >= b.holders {
-			t.Fatal("the campaigns are too short for alerts")
-		}
-		who := b.reader(b.people - 1 - i)
-		p.call(t, http.MethodPut, fmt.Sprintf("/v1/contacts/u%d", i), fmt.Sprintf(`{"email":%q}`, who), http.StatusOK)
-		arrived, began := came.expect(who), time.Now()
-		p.call(t, http.MethodPost, "/v1/alerts", fmt.Sprintf(`{"key":"api-%d","service":"ferry","subject":"The ferry is late","text":"It is late today.","to":"u%d"}`, i, i), http.StatusAccepted)
-		select {
-		case at := <-arrived:
-			return at.Sub(began)
-		case <-time.After(time.Minute):
-			t.Fatal("an alert did not arrive within a minute: ", b.child.lastWords())
-		}
-		return 0
-	})
+	took := b.traffic(t).sample(t, n, func(i int) time.Duration { return p.alert(t, b, came, i) })
 	report(t, []figure{measured(t, name+", p50", percentile(took, 50)), measured(t, name+", p99", percentile(took, 99))})
 }
+
+// benchAPI lets one program ask as often as it likes.
+const benchAPI = "[api]\nrate = 100000\n"
 
 // benchProgram is a product with a key.
 type benchProgram struct{ url, key string }
@@ -65,6 +46,25 @@ func (b *benched) program(t *testing.T) benchProgram {
 		t.Fatal(err)
 	}
 	return benchProgram{b.url, made.Token}
+}
+
+// alert sends the i-th alert, to one of the holders, and waits for it at the relay.
+func (p benchProgram) alert(t *testing.T, b *benched, came *arrivals, i int) time.Duration {
+	t.Helper()
+	if i >= b.holders {
+		t.Fatal("the campaigns are too short for alerts")
+	}
+	who := b.reader(b.people - 1 - i)
+	p.call(t, http.MethodPut, fmt.Sprintf("/v1/contacts/u%d", i), fmt.Sprintf(`{"email":%q}`, who), http.StatusOK)
+	arrived, began := came.expect(who), time.Now()
+	p.call(t, http.MethodPost, "/v1/alerts", fmt.Sprintf(`{"key":"api-%d","service":"ferry","subject":"The ferry is late","text":"It is late today.","to":"u%d"}`, i, i), http.StatusAccepted)
+	select {
+	case at := <-arrived:
+		return at.Sub(began)
+	case <-time.After(time.Minute):
+		t.Fatal("an alert did not arrive within a minute: ", b.child.lastWords())
+	}
+	return 0
 }
 
 func (p benchProgram) call(t *testing.T, method, path, body string, want int) {
