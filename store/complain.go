@@ -97,16 +97,27 @@ func (t *tx) countComplaint(ctx context.Context, campaign int64, domain string) 
 		return "", nil
 	}
 	enough := int(math.Ceil(float64(fresh) / limit.Share)) // where so many were accepted the limit is kept; no need to count on
-	accepted, err := t.acceptedOf(ctx, campaign, domain, enough)
+	accepted, err := t.acceptedOf(ctx, campaign, domain, max(enough, NamedReaders))
 	if err != nil || accepted >= enough {
 		return "", err
 	}
-	where := ""
-	if domain != "" {
-		where = " at " + domain
-	}
 	return fmt.Sprintf("%d of %d readers%s called it spam, which is more than %.2g %%; look at whom it goes to and why they get it, then resume",
-		fresh, accepted, where, limit.Share*100), nil
+		fresh, accepted, atDomain(domain, accepted), limit.Share*100), nil
+}
+
+// NamedReaders is how many readers a domain has at least where staff are told its
+// name: one with fewer may be that of a family, and would name who complained.
+const NamedReaders = 50
+
+// atDomain says where complaints came from; nothing where they are those of all.
+func atDomain(domain string, readers int) string {
+	switch {
+	case domain == "":
+		return ""
+	case readers < NamedReaders:
+		return " at one domain"
+	}
+	return " at " + domain
 }
 
 // providerKey is a keyed hash: a domain may be that of one family.

@@ -69,8 +69,8 @@ func TestDoorsOnBothEngines(t *testing.T) {
 			t.Errorf("%d messages are told once more, %v", n, err)
 		}
 		for i, want := range []string{"no_action", "duplicate"} {
-			if outcome, _, err := s.RecordEvent(ctx, store.ProviderEvent{Provider: "p", ID: "e", Message: "1.x"}); err != nil || outcome != want {
-				t.Errorf("event %d: %s, %v", i, outcome, err)
+			if f, err := s.RecordEvent(ctx, store.ProviderEvent{Provider: "p", ID: "e", Message: "1.x"}); err != nil || f.Outcome != want {
+				t.Errorf("event %d: %+v, %v", i, f, err)
 			}
 		}
 		clean(t, s)

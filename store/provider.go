@@ -24,9 +24,8 @@ type ProviderEvent struct {
 
 // RecordEvent does what a report by mail of the same would do, by the same rules:
 // it must name a delivery of ours within 14 days after it was handed over, and a
-// second copy changes nothing. stopped are the keys whose open claims are to be
-// waited for.
-func (s *Store) RecordEvent(ctx context.Context, e ProviderEvent) (outcome string, stopped []consent.Key, err error) {
+// second copy changes nothing.
+func (s *Store) RecordEvent(ctx context.Context, e ProviderEvent) (f Filing, err error) {
 	link, named := deliveryNamed(e.Message)
 	err = s.inTx(ctx, "recording an event of a mail provider", func(t *tx) error {
 		n, err := t.exec(ctx, `INSERT INTO provider_event (digest, at) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
@@ -34,36 +33,37 @@ func (s *Store) RecordEvent(ctx context.Context, e ProviderEvent) (outcome strin
 		if err != nil {
 			return fmt.Errorf("noting an event: %w", err)
 		}
-		if outcome = "duplicate"; n == 0 {
+		if f = (Filing{Outcome: "duplicate", Duplicate: true}); n == 0 {
 			return nil
 		}
-		if outcome = "no_action"; !named {
+		if f = (Filing{Outcome: "no_action"}); !named {
 			return nil
 		}
 		m := Inbound{Mailbox: e.Provider, Digest: e.ID, Received: t.now, Request: consent.Request{Kind: consent.KindBounce, Link: &link, Sure: 1,
 			Bounces: []consent.Bounce{{Recipient: e.Recipient, Action: "failed", Status: e.Status, Hard: e.Hard, Policy: e.Policy}}}}
 		if !e.Complaint {
-			outcome, _, _, err = t.bounce(ctx, m)
+			f.Outcome, _, f.Paused, err = t.bounce(ctx, m)
 			return err
 		}
 		m.Request.Kind = consent.KindSpamReport
-		outcome, stopped, err = t.complaint(ctx, m, link)
+		f, err = t.complaint(ctx, m, link)
 		return err
 	})
-	if err == nil && outcome == "spam_report" {
+	if err == nil && (f.Outcome == "spam_report" || f.Paused != 0) {
 		s.pokeAll()
 	}
-	return outcome, stopped, err
+	return f, err
 }
 
 // complaint is a spam report about a delivery that is not too old.
-func (t *tx) complaint(ctx context.Context, m Inbound, link consent.Link) (outcome string, stopped []consent.Key, err error) {
+func (t *tx) complaint(ctx context.Context, m Inbound, link consent.Link) (f Filing, err error) {
 	d, found, err := t.sentTo(ctx, link)
 	if err != nil || !found || m.Received.Sub(time.UnixMicro(d.endAt)) > BounceAge {
-		return "no_action", nil, err
+		return Filing{Outcome: "no_action"}, err
 	}
-	outcome, _, _, err = t.spamReport(ctx, m)
-	return outcome, []consent.Key{link.Address}, err
+	f.Stopped = []consent.Key{link.Address}
+	f.Outcome, _, f.Paused, err = t.spamReport(ctx, m)
+	return f, err
 }
 
 // deliveryNamed reads CAMPAIGN.KEY out of a Message-ID of ours.

@@ -41,14 +41,21 @@ func TestSpamReport(t *testing.T) {
 
 // TestComplaintsPauseTheCampaign: too many of those who got it, over all or at one
 // provider, and it stops by itself, says why and rings; one reader counts once, and
-// after a person has resumed it only new complaints do.
+// after a person has resumed it only new complaints do. A domain of few readers is
+// not named: it may be that of one family.
 func TestComplaintsPauseTheCampaign(t *testing.T) {
 	limited := func(o *store.Options) { o.Complaints = store.ComplaintLimit{Share: 0.1, Least: 3} }
 	storetest.EnginesWith(t, limited, func(t *testing.T, s *store.Store) {
 		ctx := context.Background()
 		var all []store.Contact
-		for i := range 60 {
-			all = append(all, store.Contact{Row: i + 2, Email: fmt.Sprintf("r%d@%s", i, map[bool]string{true: "small.example", false: "large.example"}[i < 10]), Topics: []string{"product"},
+		for i := range 100 {
+			domain := "other.example"
+			if i < 10 {
+				domain = "small.example"
+			} else if i < 10+store.NamedReaders {
+				domain = "large.example"
+			}
+			all = append(all, store.Contact{Row: i + 2, Email: fmt.Sprintf("r%d@%s", i, domain), Topics: []string{"product"},
 				ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes"})
 		}
 		_, err := s.Import(ctx, all, "x", false)
@@ -84,7 +91,7 @@ func TestComplaintsPauseTheCampaign(t *testing.T) {
 				t.Fatalf("two of ten paused campaign %d", paused)
 			}
 		}
-		if paused := complains(2, consent.PurposeBounce); paused != id || !strings.Contains(state(), "paused 3 of 10 readers at small.example called it spam") || !rings(t, s, store.AlarmPaused) {
+		if paused := complains(2, consent.PurposeBounce); paused != id || !strings.Contains(state(), "paused 3 of 10 readers at one domain called it spam") || !rings(t, s, store.AlarmPaused) {
 			t.Fatalf("three of ten at one provider: paused %d, %s", paused, state())
 		}
 		must(t, s.Resume(ctx, id))
@@ -93,7 +100,11 @@ func TestComplaintsPauseTheCampaign(t *testing.T) {
 				t.Fatalf("what came before is held against it again: %s", state())
 			}
 		}
-		if n, err := s.Complaints(ctx, id); err != nil || n != 8 {
+		complains(24, consent.PurposeOptOut)
+		if paused := complains(25, consent.PurposeOptOut); paused != id || !strings.Contains(state(), "paused 6 of 50 readers at large.example called it spam") {
+			t.Errorf("six of fifty at one provider: paused %d, %s", paused, state())
+		}
+		if n, err := s.Complaints(ctx, id); err != nil || n != 10 {
 			t.Errorf("%d complaints in all, %v", n, err)
 		}
 		clean(t, s)

@@ -119,9 +119,9 @@ func (s *Server) takeEvents(w http.ResponseWriter, r *http.Request, kind string,
 	defer cancel()
 	for _, e := range events {
 		e.Provider = kind
-		outcome, stopped, err := s.o.Store.RecordEvent(ctx, e)
+		f, err := s.o.Store.RecordEvent(ctx, e)
 		if err == nil {
-			_, err = s.o.Store.AwaitClaims(ctx, stopped)
+			_, err = s.o.Store.AwaitClaims(ctx, f.Stopped)
 		}
 		if err != nil {
 			s.o.Log.Error("web_unavailable", "route", "provider", "cause", err)
@@ -129,7 +129,10 @@ func (s *Server) takeEvents(w http.ResponseWriter, r *http.Request, kind string,
 			writeProblem(w, problem(http.StatusServiceUnavailable, "unavailable", "the event was not taken", "send it again"))
 			return
 		}
-		s.o.Log.Info("provider_event", "provider", kind, "complaint", e.Complaint, "outcome", outcome)
+		s.o.Log.Info("provider_event", "provider", kind, "complaint", e.Complaint, "outcome", f.Outcome)
+		if f.Paused != 0 {
+			s.o.Log.Warn("campaign_paused", "campaign", f.Paused)
+		}
 	}
 	w.WriteHeader(http.StatusNoContent)
 }

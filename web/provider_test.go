@@ -99,6 +99,21 @@ func providerEvents(t *testing.T, s *store.Store) {
 	b.ask("POST", "/hooks/postmark", "application/json", `{"RecordType":"Open","ID":1}`, "Authorization", basic(postmarkSecret)).wants(t, 204)
 }
 
+// TestComplaintByAProviderPauses: too many spam reports that a provider tells pause
+// the campaign as those by mail do, and the log says so.
+func TestComplaintByAProviderPauses(t *testing.T) {
+	limited := func(o *store.Options) { o.Complaints = store.ComplaintLimit{Share: 0.5, Least: 1} }
+	storetest.EnginesWith(t, limited, func(t *testing.T, s *store.Store) {
+		b, now := told(t, s)
+		message := b.sent()
+		b.signed(now, "m1", standardBody("message.complained", "e1", message), hookSecret).wants(t, 204)
+		id, _, _ := strings.Cut(message, ".")
+		if log := b.log.String(); !strings.Contains(log, "msg=campaign_paused campaign="+id) || strings.Contains(log, "@example") {
+			t.Errorf("the log: %s", log)
+		}
+	})
+}
+
 // TestProviderEventsHostile: what is forged, old, about nobody or no event
 // changes nothing.
 func TestProviderEventsHostile(t *testing.T) { storetest.Engines(t, providerEventsHostile) }
