@@ -3,6 +3,7 @@ module heed
 go 1.26.0
 
 require (
+	filippo.io/age v1.3.2
 	github.com/alecthomas/kong v1.17.0
 	github.com/alicebob/miniredis/v2 v2.40.0
 	github.com/chromedp/chromedp v0.23.0
@@ -33,7 +34,10 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require golang.org/x/time v0.14.0 // indirect
+require (
+	filippo.io/hpke v0.4.0 // indirect
+	golang.org/x/time v0.14.0 // indirect
+)
 
 require (
 	github.com/BurntSushi/toml v1.6.0 // indirect

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +27,7 @@ func (s *Store) Serving() error {
 		return errors.New("the database is being restored; start when that is done")
 	}
 	s.serving = f
+	sweepScratch(s.home())
 	return nil
 }
 
@@ -55,10 +55,13 @@ type Restored struct {
 // stays beside it. The next start replays the journal and holds every campaign,
 // before anything is sent.
 func Restore(ctx context.Context, o Options, file string) (r Restored, err error) {
-	if r.Archive, err = ReadArchive(ctx, file); err != nil {
+	work, err := scratchFor(o)
+	if err != nil {
 		return r, err
 	}
-	if err := fits(ctx, o, r.Archive); err != nil {
+	defer work.close()
+	plain := work.path("archive")
+	if r.Archive, err = openBackup(ctx, o, file, plain); err != nil {
 		return r, err
 	}
 	lock, err := servingFile(o.Keys)
@@ -75,16 +78,57 @@ func Restore(ctx context.Context, o Options, file string) (r Restored, err error
 	}
 	suffix := ".before-" + now().UTC().Format("20060102T150405")
 	if path, is := strings.CutPrefix(o.URL, "sqlite:"); is {
-		r.Old, err = restoreFile(ctx, file, path, suffix)
+		r.Old, err = restoreFile(ctx, plain, path, suffix)
 	} else {
-		r.Old, err = restorePostgres(ctx, o, file, suffix)
+		r.Old, err = restorePostgres(ctx, o, plain, suffix)
 	}
 	return r, err
 }
 
+// CheckBackup opens a backup as a restore does, and changes nothing.
+func CheckBackup(ctx context.Context, o Options, file string) (Archive, error) {
+	work, err := scratchFor(o)
+	if err != nil {
+		return Archive{}, err
+	}
+	defer work.close()
+	return openBackup(ctx, o, file, work.path("archive"))
+}
+
+// scratchFor makes the private folder where the database is, so that a copy can
+// be put in its place.
+func scratchFor(o Options) (scratch, error) {
+	room := filepath.Dir(o.Keys)
+	if path, is := strings.CutPrefix(o.URL, "sqlite:"); is {
+		room = filepath.Dir(path)
+	}
+	if err := os.MkdirAll(room, 0o700); err != nil {
+		return scratch{}, fmt.Errorf("making the folder of the database: %w", err)
+	}
+	return newScratch(room)
+}
+
+// openBackup copies a backup, readable, to a private place, and checks that it is
+// whole and fits.
+func openBackup(ctx context.Context, o Options, file, plain string) (a Archive, err error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return a, err
+	}
+	encrypted, err := fetchArchive(file, plain, o.Identity)
+	if err != nil {
+		return a, err
+	}
+	if a, err = readArchive(ctx, plain, file); err != nil {
+		return a, err
+	}
+	a.Bytes, a.Encrypted = info.Size(), encrypted
+	return a, fits(ctx, o, a, plain)
+}
+
 // fits refuses an archive of a newer schema, or of another pepper.
-func fits(ctx context.Context, o Options, a Archive) error {
-	db, err := openFile(a.File)
+func fits(ctx context.Context, o Options, a Archive, plain string) error {
+	db, err := openFile(plain)
 	if err != nil {
 		return err
 	}
@@ -106,13 +150,9 @@ func fits(ctx context.Context, o Options, a Archive) error {
 	return (&Store{write: db, read: db, keys: Keys{Pepper: pepper}}).matchKeys(ctx)
 }
 
-// restoreFile swaps a SQLite file. The old one keeps what its log holds.
-func restoreFile(ctx context.Context, file, path, suffix string) (old string, err error) {
-	fresh := path + suffix + ".new"
-	defer os.Remove(fresh)
-	if err := copyWhole(file, fresh); err != nil {
-		return "", err
-	}
+// restoreFile puts a SQLite file that is ours in the place of another. The old one
+// keeps what its log holds.
+func restoreFile(ctx context.Context, fresh, path, suffix string) (old string, err error) {
 	db, err := openFile(fresh)
 	if err != nil {
 		return "", err
@@ -131,23 +171,6 @@ func restoreFile(ctx context.Context, file, path, suffix string) (old string, er
 	return old, putInPlace(fresh, path)
 }
 
-func copyWhole(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return fmt.Errorf("making the folder of the database: %w", err)
-	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
-}
-
 // restorePostgres replaces the rows of all tables in one transaction, after a
 // backup of what was there beside the keys.
 func restorePostgres(ctx context.Context, o Options, file, suffix string) (old string, err error) {
@@ -157,7 +180,7 @@ func restorePostgres(ctx context.Context, o Options, file, suffix string) (old s
 	}
 	defer write.Close()
 	write.SetMaxOpenConns(1)
-	s := &Store{write: write, read: write, d: d, now: o.Now}
+	s := &Store{write: write, read: write, d: d, now: o.Now, keys: Keys{folder: o.Keys}}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -173,7 +196,7 @@ func restorePostgres(ctx context.Context, o Options, file, suffix string) (old s
 	}
 	if known > 0 {
 		old = filepath.Join(filepath.Dir(o.Keys), "database"+suffix)
-		if _, err := s.Backup(ctx, old); err != nil {
+		if _, err := s.Backup(ctx, old, o.BackupKeys...); err != nil {
 			return "", fmt.Errorf("keeping what is there: %w", err)
 		}
 	}
@@ -193,19 +216,10 @@ func (s *Store) alone(ctx context.Context) error {
 	return nil
 }
 
-// fill replaces every row by those of an archive, which is brought to the
-// schema of this heed in a copy first.
+// fill replaces every row by those of an archive that is ours, which is brought to
+// the schema of this heed first.
 func (s *Store) fill(ctx context.Context, file string) error {
-	work, err := os.MkdirTemp("", "heed-restore")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	fresh := filepath.Join(work, "archive")
-	if err := copyWhole(file, fresh); err != nil {
-		return err
-	}
-	db, err := openFile(fresh)
+	db, err := openFile(file)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,11 @@ type Options struct {
 	// Unauthenticated lets campaigns start although records of SPF, DKIM or DMARC
 	// are known to be missing.
 	Unauthenticated bool
-	Now             func() time.Time // nil: time.Now
+	// Identity opens an encrypted backup, and BackupKeys are those to which a backup
+	// is encrypted of what a restore replaces; nothing else asks for them.
+	Identity   BackupIdentity
+	BackupKeys []BackupKey
+	Now        func() time.Time // nil: time.Now
 	// Clock goes on at one pace whatever is done to the wall clock; it says for how
 	// long this process has looked. nil: that of the process.
 	Clock func() time.Duration

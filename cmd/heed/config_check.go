@@ -187,6 +187,9 @@ func (c *config) checkFiles() (problems []error) {
 	if _, err := c.welcomes(nil); err != nil {
 		problems = append(problems, err)
 	}
+	if err := c.checkBackupKeys(); err != nil {
+		problems = append(problems, err)
+	}
 	if c.hasRelay() {
 		if _, err := c.relays(); err != nil {
 			problems = append(problems, err)

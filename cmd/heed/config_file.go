@@ -17,6 +17,7 @@ import (
 type fileConfig struct {
 	Data            any `toml:"data" json:"data"`
 	Journal         any `toml:"journal" json:"journal"`
+	BackupKeys      any `toml:"backup_recipients" json:"backup_recipients"`
 	DatabaseURL     any `toml:"database_url" json:"database_url"`
 	RedisURL        any `toml:"redis_url" json:"redis_url"`
 	SMTPURL         any `toml:"smtp_url" json:"smtp_url"`
@@ -143,10 +144,24 @@ func (f fileConfig) settings() map[string]string {
 	v := reflect.ValueOf(f)
 	for i := range v.NumField() {
 		if key := v.Type().Field(i).Tag.Get("toml"); v.Field(i).Kind() == reflect.Interface && !v.Field(i).IsNil() {
-			values[key] = fmt.Sprint(v.Field(i).Interface())
+			values[key] = asText(v.Field(i).Interface())
 		}
 	}
 	return values
+}
+
+// asText writes a value as it stands in the environment; of several, commas part
+// them.
+func asText(value any) string {
+	several, is := value.([]any)
+	if !is {
+		return fmt.Sprint(value)
+	}
+	all := make([]string, len(several))
+	for i, one := range several {
+		all[i] = fmt.Sprint(one)
+	}
+	return strings.Join(all, ", ")
 }
 
 // readConfigFile reads the file. One that nobody asked for may be absent.

@@ -57,7 +57,7 @@ func (c *doctorCommand) Run(a *app) error {
 }
 
 func (e *examination) run() error {
-	for _, look := range []func() error{e.configuration, e.database, e.queues, e.records, e.relays, e.mailboxes} {
+	for _, look := range []func() error{e.configuration, e.database, e.backups, e.queues, e.records, e.relays, e.mailboxes} {
 		if err := look(); err != nil {
 			return err
 		}

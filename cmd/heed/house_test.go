@@ -39,6 +39,7 @@ func homes() map[string][]string {
 		"github.com/jackc/pgx/":               {"store"},
 		"modernc.org/sqlite":                  {"store"},
 		"github.com/pressly/goose/":           {"store"},
+		"filippo.io/age":                      {"store"},
 		"github.com/wneessen/go-mail":         {"mailer"},
 		"github.com/emersion/go-imap/":        {"inbox"},
 		"github.com/emersion/go-sasl":         {"inbox"},

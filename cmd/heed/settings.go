@@ -13,6 +13,7 @@ type settingFlags struct {
 	Config      *string `help:"Configuration file (HEED_CONFIG; ./heed.toml)." placeholder:"FILE" group:"Settings"`
 	Data        *string `help:"Folder of the database and the keys (HEED_DATA; ./heed-data)." placeholder:"DIR" group:"Settings"`
 	Journal     *string `help:"Second record of opt-outs and erasures: a file or folder on another disk, or postgres://… or sqlite:PATH of another database (HEED_JOURNAL; beside the keys)." placeholder:"PLACE" group:"Settings"`
+	BackupKeys  *string `name:"backup-recipients" help:"Who can read backups: public keys of age (age1…), or files of them, several with commas between (HEED_BACKUP_RECIPIENTS; none: backups are not encrypted)." placeholder:"KEYS" group:"Settings"`
 	DatabaseURL *string `name:"database-url" help:"postgres://… or sqlite:PATH (DATABASE_URL; in the data folder)." placeholder:"URL" group:"Settings"`
 	RedisURL    *string `name:"redis-url" help:"redis://, rediss://, unix://, redis+sentinel:// or redis+cluster:// (REDIS_URL; empty: in this process)." placeholder:"URL" group:"Settings"`
 	SMTPURL     *string `name:"smtp-url" help:"Relay, smtp://[user:pass@]host:port?tls=none|starttls|implicit (SMTP_URL)." placeholder:"URL" group:"Settings"`
@@ -37,6 +38,7 @@ func (f settingFlags) table() []setting {
 	return []setting{
 		{"HEED_DATA", "data", f.Data, "./heed-data", false},
 		{"HEED_JOURNAL", "journal", f.Journal, "", true},
+		{"HEED_BACKUP_RECIPIENTS", "backup_recipients", f.BackupKeys, "", false},
 		{"DATABASE_URL", "database_url", f.DatabaseURL, "", true},
 		{"REDIS_URL", "redis_url", f.RedisURL, "", true},
 		{"SMTP_URL", "smtp_url", f.SMTPURL, "", true},
