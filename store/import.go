@@ -115,6 +115,7 @@ const (
 func (t *tx) upsertAll(ctx context.Context, chunk []incoming, held map[consent.Key]*standing) ([]change, error) {
 	changes := make([]change, len(chunk))
 	var fresh []incoming
+	newSubject := newSubjects()
 	for i, one := range chunk {
 		switch who := held[one.key]; {
 		case who.state.Erased != 0:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,8 +13,7 @@ import (
 	"heed/store"
 )
 
-// importPiece is how many rows are read before they are stored, so that a file
-// of any length needs little memory.
+// importPiece is how many contacts are stored at a time.
 const importPiece = 5000
 
 type importCommand struct {
@@ -65,18 +65,28 @@ func (c *importCommand) Run(a *app) error {
 	}
 	total := store.Imported{Rejected: []store.Rejected{}}
 	for more := true; more; {
-		var piece []store.Contact
-		if piece, more, err = readContacts(t, &total); err != nil {
+		p := newPile(t.columns)
+		if more, err = p.read(t, s, &total); err != nil {
 			return a.brokenOff(total, fmt.Errorf("importing %s: %w", c.File, err))
 		}
-		done, err := s.Import(a.ctx, piece, source, c.DryRun)
-		addImported(&total, done)
-		if err != nil {
+		if err := c.storePile(a.ctx, s, p, source, &total); err != nil {
 			return a.brokenOff(total, err)
 		}
 	}
 	slices.SortStableFunc(total.Rejected, func(x, y store.Rejected) int { return x.Row - y.Row })
 	return a.show(total, func() { a.sayImported(total, c.DryRun) })
+}
+
+// storePile stores what was read, some at a time.
+func (c *importCommand) storePile(ctx context.Context, s *store.Store, p *pile, source string, total *store.Imported) error {
+	for piece := range slices.Chunk(p.sorted(), importPiece) {
+		done, err := s.Import(ctx, p.contacts(piece, total), source, c.DryRun)
+		addImported(total, done)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // brokenOff tells how far an import came: the same file can be imported again.
@@ -113,30 +123,6 @@ func (a *app) sayImported(total store.Imported, dry bool) {
 	for _, one := range total.Rejected {
 		a.say("  line %d: %s", one.Row, one.Reason)
 	}
-}
-
-// readContacts reads the next piece; more is false at the end of the file.
-func readContacts(t *sheet, total *store.Imported) (piece []store.Contact, more bool, err error) {
-	for len(piece) < importPiece {
-		row, line, err := t.row()
-		var bad rowError
-		switch {
-		case err == io.EOF:
-			return piece, false, nil
-		case errors.As(err, &bad):
-			total.Rejected = append(total.Rejected, store.Rejected{Row: bad.line, Reason: bad.reason})
-			continue
-		case err != nil:
-			return piece, false, err
-		}
-		contact, err := contactOf(row, line)
-		if err != nil {
-			total.Rejected = append(total.Rejected, store.Rejected{Row: line, Reason: err.Error()})
-			continue
-		}
-		piece = append(piece, contact)
-	}
-	return piece, true, nil
 }
 
 func contactOf(row map[string]string, line int) (c store.Contact, err error) {
