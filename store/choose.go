@@ -16,6 +16,9 @@ type Wish struct {
 	Sure   bool           // a no that is said although one stands, so that no weaker one is doubted any more
 }
 
+// choicesPage is what the ledger names as the source of a choice.
+const choicesPage = "choices page"
+
 // Choosing is what somebody chose on that page, which only a link that was
 // mailed to the address on file opens.
 type Choosing struct {
@@ -73,7 +76,7 @@ func (t *tx) wishes(ctx context.Context, state consent.State, c Choosing, done *
 			at = no.Add(time.Microsecond)
 		}
 		acts = append(acts, act{key: c.Key, scope: w.Scope, choice: w.Choice, received: at, via: consent.ViaPage,
-			source: "choices page", authenticated: true, evidence: c.Wording})
+			source: choicesPage, authenticated: true, evidence: c.Wording})
 		done.Changed = append(done.Changed, w)
 	}
 	return acts, nil

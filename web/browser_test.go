@@ -19,7 +19,8 @@ import (
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	storetest.Need(t, "chromium")
-	options := chromedp.DefaultExecAllocatorOptions[:]
+	// Going back loads the page anew, as it does where memory is short.
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.Flag("disable-back-forward-cache", true))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses its sandbox to root
 	}

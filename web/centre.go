@@ -106,6 +106,6 @@ func (s *Server) stopEverything(w http.ResponseWriter, r *http.Request) {
 	case code != 0 || fields.Get("scope") != "all":
 		s.showCentre(w, r, link, max(code, http.StatusBadRequest), nil)
 	default:
-		s.optOut(w, r, "choices", store.OptOut{Key: link.Address, Scope: consent.ScopeMarketing, Received: arrived, Via: consent.ViaPage, Authenticated: true})
+		s.optOut(w, r, "choices", "p", store.OptOut{Key: link.Address, Scope: consent.ScopeMarketing, Received: arrived, Via: consent.ViaPage, Authenticated: true})
 	}
 }

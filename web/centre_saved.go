@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -88,15 +89,62 @@ func (s *Server) choose(w http.ResponseWriter, r *http.Request, link consent.Lin
 		}
 	}
 	s.o.Log.Info("choices_saved", "key", link.Address.String(), "changed", len(done.Changed), "in_flight", inFlight)
-	w.Header().Set("Heed-Effective-At", done.Effective.UTC().Format(effectiveForm))
-	w.Header().Set("Heed-In-Flight", strconv.Itoa(inFlight))
+	promise(w, done.Effective, inFlight)
+	settled := filled.keep != "" || filled.want != ""
+	if !s.sendOn(w, r, s.savedPath(r, done, filled.hadPause(), settled)) {
+		s.tellSaved(w, r, who, topics, done, inFlight, filled.hadPause(), settled)
+	}
+}
+
+// savedPath is the page that tells again what was saved.
+func (s *Server) savedPath(r *http.Request, done store.Chosen, hadPause string, settled bool) string {
+	more := []string{pair(fieldSaved, strconv.FormatInt(done.Reference, 10))}
+	if hadPause != "" {
+		more = append(more, pair(fieldHad, hadPause))
+	}
+	if settled {
+		more = append(more, pair(fieldSettled, "1"))
+	}
+	return s.action("p", r, more...)
+}
+
+// showSaved shows that page, where its address names what is so.
+func (s *Server) showSaved(w http.ResponseWriter, r *http.Request, link consent.Link) bool {
+	seq, given := rowIn(r, fieldSaved)
+	if !given {
+		return false
+	}
+	done, inFlight, err := store.Chosen{Effective: s.o.Now()}, 0, error(nil)
+	if seq > 0 {
+		done, inFlight, err = s.o.Store.ChosenOf(r.Context(), link.Address, seq)
+	}
+	if errorsIsNotFound(err) {
+		return false
+	}
+	who, err2 := s.whoIs(r, link.Address)
+	topics, err3 := s.o.Store.Topics(r.Context())
+	if err := errors.Join(err, err2, err3); err != nil {
+		s.unavailable(w, r, "choices", err)
+		return true
+	}
+	hadPause := r.URL.Query().Get(fieldHad)
+	if _, err := time.Parse(templates.DayForm, hadPause); err != nil {
+		hadPause = ""
+	}
+	s.tellSaved(w, r, who, topics, done, inFlight, hadPause, r.URL.Query().Get(fieldSettled) == "1")
+	return true
+}
+
+// tellSaved tells what changed, with a button that takes it back, save where the
+// change was the choice between two wishes, both of which are on record.
+func (s *Server) tellSaved(w http.ResponseWriter, r *http.Request, who person, topics []store.Named, done store.Chosen, inFlight int, hadPause string, settled bool) {
 	d := templates.SavedData{Language: who.lang, Sender: s.o.SenderName, At: done.Effective.In(who.zone), InFlight: inFlight,
 		Back: s.action("p", r), Undo: s.action("p", r), Number: ledgerReference(done.Reference)}
 	told(&d, done.Changed, topics, who.zone)
-	if d.Fields = reversed(done.Changed, topics, filled, who.zone); filled.keep != "" || filled.want != "" {
-		d.Undo = "" // both wishes are on record, and this was the choice between them
+	if d.Fields = reversed(done.Changed, topics, hadPause, who.zone); settled {
+		d.Undo = ""
 	}
-	s.page(w, http.StatusOK, who.lang, func(w io.Writer) error { return templates.SavedPage(w, d) })
+	s.again(w, r, who.lang, func(w io.Writer) error { return templates.SavedPage(w, d) })
 }
 
 // told puts what changed into words.
@@ -122,7 +170,7 @@ func told(d *templates.SavedData, changed []store.Wish, topics []store.Named, zo
 
 // reversed is what the button posts that takes the changes back, in the fields
 // of the page itself.
-func reversed(changed []store.Wish, topics []store.Named, filled *filledIn, zone *time.Location) (all []templates.HiddenField) {
+func reversed(changed []store.Wish, topics []store.Named, hadPause string, zone *time.Location) (all []templates.HiddenField) {
 	add := func(name, value string) { all = append(all, templates.HiddenField{Name: name, Value: value}) }
 	for _, one := range changed {
 		field, value := templates.FieldOffers, ""
@@ -139,9 +187,9 @@ func reversed(changed []store.Wish, topics []store.Named, filled *filledIn, zone
 		switch {
 		case pause && one.Choice == consent.Set:
 			add(templates.FieldHad, templates.FieldPause+":"+until.In(zone).Format(templates.DayForm))
-			add(templates.FieldPause, filled.hadPause())
+			add(templates.FieldPause, hadPause)
 		case pause:
-			add(templates.FieldPause, filled.hadPause())
+			add(templates.FieldPause, hadPause)
 		case one.Choice == consent.In && value != "":
 			add(templates.FieldHad, field+":"+value)
 		case one.Choice == consent.In:

@@ -26,6 +26,7 @@ func (s *Server) choices(w http.ResponseWriter, r *http.Request) {
 	}
 	s.heedSignal(r, link, arrived)
 	switch {
+	case r.Method != http.MethodPost && s.showDone(w, r, link), r.Method != http.MethodPost && fresh && s.showSaved(w, r, link):
 	case r.Method != http.MethodPost && fresh:
 		s.showCentre(w, r, link, http.StatusOK, nil)
 	case r.Method != http.MethodPost:
@@ -89,7 +90,7 @@ func (s *Server) stopList(w http.ResponseWriter, r *http.Request, link consent.L
 	case code != 0:
 		s.showChoices(w, r, link, code)
 	default:
-		s.optOut(w, r, "choices", store.OptOut{Key: link.Address, Scope: scope, Received: arrived, Via: consent.ViaPage, Authenticated: true})
+		s.optOut(w, r, "choices", "p", store.OptOut{Key: link.Address, Scope: scope, Received: arrived, Via: consent.ViaPage, Authenticated: true})
 	}
 }
 

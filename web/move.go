@@ -39,6 +39,7 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) {
 		s.noSuchLink(w, r)
 	case err != nil:
 		s.unavailable(w, r, "move", err)
+	case code == http.StatusOK && s.sendOn(w, r, s.action("m", r)): // it says there how far the change is
 	default:
 		s.showMove(w, r, code, link, change)
 	}

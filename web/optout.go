@@ -33,7 +33,9 @@ func (s *Server) oneClick(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodPost {
-		s.askToStop(w, r, link, http.StatusOK)
+		if !s.showDone(w, r, link) {
+			s.askToStop(w, r, link, http.StatusOK)
+		}
 		return
 	}
 	fields, code := form(w, r)
@@ -51,12 +53,13 @@ func (s *Server) oneClick(w http.ResponseWriter, r *http.Request) {
 	if fields.Get("scope") == "all" {
 		o.Scope = consent.ScopeMarketing
 	}
-	s.optOut(w, r, "one_click", o)
+	s.optOut(w, r, "one_click", "u", o)
 }
 
 // optOut records an opt-out and answers it: 200 only when it is committed and
-// nothing that it stops can leave any more, or the answer says what may.
-func (s *Server) optOut(w http.ResponseWriter, r *http.Request, route string, o store.OptOut) {
+// nothing that it stops can leave any more, or the answer says what may. page is
+// where a browser reads it again.
+func (s *Server) optOut(w http.ResponseWriter, r *http.Request, route, page string, o store.OptOut) {
 	stopped, inFlight, err := s.record(r.Context(), o)
 	if err != nil {
 		s.unavailable(w, r, route, err)
@@ -67,10 +70,22 @@ func (s *Server) optOut(w http.ResponseWriter, r *http.Request, route string, o 
 	}
 	s.o.Log.Info("optout_recorded", "via", string(o.Via), "scope", string(stopped.Scope), "key", o.Key.String(),
 		"in_flight", inFlight, "already", stopped.Already)
-	w.Header().Set("Heed-Effective-At", stopped.Effective.UTC().Format(effectiveForm))
+	promise(w, stopped.Effective, inFlight)
+	if to := s.donePath(r, page, stopped); to != "" && s.sendOn(w, r, to) {
+		return
+	}
+	s.tellStopped(w, r, o.Key, stopped, inFlight)
+}
+
+// promise sets the headers by which programs know what an opt-out promises.
+func promise(w http.ResponseWriter, effective time.Time, inFlight int) {
+	w.Header().Set("Heed-Effective-At", effective.UTC().Format(effectiveForm))
 	w.Header().Set("Heed-In-Flight", strconv.Itoa(inFlight))
-	lang := s.languageOf(r, o.Key)
-	s.page(w, http.StatusOK, lang, func(w io.Writer) error {
+}
+
+func (s *Server) tellStopped(w http.ResponseWriter, r *http.Request, key consent.Key, stopped store.Stopped, inFlight int) {
+	lang := s.languageOf(r, key)
+	s.again(w, r, lang, func(w io.Writer) error {
 		return templates.DonePage(w, templates.DoneData{Language: lang, Sender: s.o.SenderName, Topic: stopped.Topic,
 			At: stopped.Effective, InFlight: inFlight,
 			Choices: s.action("p", r), Already: stopped.Already, Number: ledgerReference(stopped.Reference), Fresh: s.under("p", "link", r)})

@@ -19,8 +19,8 @@ import (
 func errorsIsNotFound(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
 // under is a path below that of a link's page.
-func (s *Server) under(page, below string, r *http.Request) string {
-	return s.prefix + "/" + page + "/" + strings.ToLower(r.PathValue("token")) + "/" + below + onward(r)
+func (s *Server) under(page, below string, r *http.Request, more ...string) string {
+	return s.prefix + "/" + page + "/" + strings.ToLower(r.PathValue("token")) + "/" + below + onward(r, more...)
 }
 
 // sameSite refuses what another site makes a browser post. Programs send no
@@ -54,6 +54,10 @@ func (s *Server) askForLink(w http.ResponseWriter, r *http.Request, code int, d 
 func (s *Server) askLink(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	if !s.allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
+		return
+	}
+	if r.Method != http.MethodPost && r.URL.Query().Get(fieldDone) == "1" {
+		s.linkSent(w, r)
 		return
 	}
 	if r.Method != http.MethodPost {
@@ -125,7 +129,15 @@ func (s *Server) mailLink(w http.ResponseWriter, r *http.Request, key consent.Ke
 	case <-time.After(time.Until(began.Add(evenly))):
 	case <-r.Context().Done():
 	}
-	s.page(w, http.StatusOK, lang, func(w io.Writer) error { return templates.LinkSentPage(w, lang, s.o.SenderName) })
+	if !s.sendOn(w, r, s.prefix+"/link"+onward(r, pair(fieldDone, "1"))) {
+		s.linkSent(w, r)
+	}
+}
+
+// linkSent says the same to everybody.
+func (s *Server) linkSent(w http.ResponseWriter, r *http.Request) {
+	lang := s.language(r, "")
+	s.again(w, r, lang, func(w io.Writer) error { return templates.LinkSentPage(w, lang, s.o.SenderName) })
 }
 
 // maxWrong bounds what somebody writes about a correction, in characters.
@@ -141,7 +153,9 @@ func (s *Server) requests(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodPost {
-		s.showRequests(w, r, link, http.StatusOK, templates.RequestsData{})
+		if !s.showAsked(w, r, link) {
+			s.showRequests(w, r, link, http.StatusOK, templates.RequestsData{})
+		}
 		return
 	}
 	if !s.sameSite(r) {
@@ -191,92 +205,45 @@ func (s *Server) begin(w http.ResponseWriter, r *http.Request, link consent.Link
 	if err == nil {
 		c, err = s.o.Store.Case(ctx, id)
 	}
-	var token string
-	if err == nil {
-		token, err = s.o.Store.StatusLink(c)
-	}
 	if err != nil {
 		s.unavailable(w, r, "requests", err)
 		return
 	}
 	s.o.Log.Info("request_begun", "case", c.ID, "kind", string(c.Kind))
-	s.page(w, http.StatusOK, who.lang, func(w io.Writer) error {
+	if !s.sendOn(w, r, s.under("p", "requests", r, pair(fieldAsked, strconv.FormatInt(c.ID, 10)))) {
+		s.tellAsked(w, r, who, c)
+	}
+}
+
+// showAsked tells again what begin told, as long as it is so.
+func (s *Server) showAsked(w http.ResponseWriter, r *http.Request, link consent.Link) bool {
+	id, given := rowIn(r, fieldAsked)
+	if !given {
+		return false
+	}
+	c, err := s.o.Store.Case(r.Context(), id)
+	if errorsIsNotFound(err) || err == nil && (c.Key != link.Address.String() || c.Via != "page" || !c.Ended.IsZero()) {
+		return false
+	}
+	who, err2 := s.whoIs(r, link.Address)
+	if err := errors.Join(err, err2); err != nil {
+		s.unavailable(w, r, "requests", err)
+		return true
+	}
+	s.tellAsked(w, r, who, c)
+	return true
+}
+
+func (s *Server) tellAsked(w http.ResponseWriter, r *http.Request, who person, c store.Case) {
+	token, err := s.o.Store.StatusLink(c)
+	if err != nil {
+		s.unavailable(w, r, "requests", err)
+		return
+	}
+	s.again(w, r, who.lang, func(w io.Writer) error {
 		return templates.AskedPage(w, templates.AskedData{Language: who.lang, Sender: s.o.SenderName, Kind: string(c.Kind), Reference: reference(c),
 			Due: c.Due.In(who.zone), Mailed: c.State == consent.CaseWaiting, Status: s.prefix + "/q/" + token + onward(r)})
 	})
-}
-
-// status is /q/TOKEN: where a request stands, and the button that withdraws it.
-func (s *Server) status(w http.ResponseWriter, r *http.Request) {
-	if !s.allowed(w, r, http.MethodGet, http.MethodHead, http.MethodPost) {
-		return
-	}
-	link, ok := s.open(w, r, consent.PurposeStatus)
-	if !ok {
-		return
-	}
-	if r.Method != http.MethodPost {
-		s.showStatus(w, r, link, http.StatusOK)
-		return
-	}
-	fields, code := form(w, r)
-	switch {
-	case !s.sameSite(r):
-		s.notice(w, r, http.StatusForbidden, templates.NoticeData{Kind: templates.NoticeReadOnly})
-	case code != 0 || fields.Get(templates.FieldWithdraw) != "yes":
-		s.showStatus(w, r, link, max(code, http.StatusBadRequest))
-	default:
-		s.withdraw(w, r, link)
-	}
-}
-
-func (s *Server) withdraw(w http.ResponseWriter, r *http.Request, link consent.Link) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), finishWithin)
-	defer cancel()
-	c, err := s.o.Store.Withdraw(ctx, link)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		s.noSuchLink(w, r)
-	case errors.Is(err, store.ErrState): // it has ended, or is being carried out: the page says so
-		s.showStatus(w, r, link, http.StatusOK)
-	case err != nil:
-		s.unavailable(w, r, "status", err)
-	default:
-		s.o.Log.Info("request_withdrawn", "case", c.ID)
-		lang := s.language(r, c.Language)
-		s.page(w, http.StatusOK, lang, func(w io.Writer) error {
-			return templates.WithdrawnPage(w, lang, s.o.SenderName, reference(c), s.askPath(r))
-		})
-	}
-}
-
-func (s *Server) showStatus(w http.ResponseWriter, r *http.Request, link consent.Link, code int) {
-	ctx, cancel := context.WithTimeout(r.Context(), lookWithin)
-	defer cancel()
-	p, err := s.o.Store.ProgressOf(ctx, link)
-	if errors.Is(err, store.ErrNotFound) {
-		s.noSuchLink(w, r)
-		return
-	}
-	who, whoErr := s.whoIs(r, link.Address)
-	if err = errors.Join(err, whoErr); err != nil {
-		s.unavailable(w, r, "status", err)
-		return
-	}
-	in := func(t time.Time) time.Time {
-		if t.IsZero() {
-			return t
-		}
-		return t.In(who.zone)
-	}
-	lang := s.language(r, p.Language)
-	d := templates.StatusData{Language: lang, Sender: s.o.SenderName, Kind: string(p.Kind), Reference: reference(p.Case), Received: in(p.Received),
-		Waits: p.State == consent.CaseWaiting, Until: in(p.Until), Certain: p.Identity == consent.IdentityConfirmed, Due: in(p.Due), Done: in(p.Ended),
-		Refused: p.State == consent.CaseRefused, Withdrawn: p.Outcome == store.OutcomeWithdrawn, Backups: in(p.BackupsGone)}
-	if p.Withdrawable() {
-		d.Withdraw = s.action("q", r)
-	}
-	s.page(w, code, lang, func(w io.Writer) error { return templates.StatusPage(w, d) })
 }
 
 // ledgerReference is the number of a row of the ledger, as people quote it.

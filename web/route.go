@@ -13,8 +13,9 @@ import (
 	"heed/templates"
 )
 
-// Handler gives all routes. It never redirects: a POST that follows a redirect
-// would arrive without its body, or not at all (RFC 8058 §3.1).
+// Handler gives all routes. No path is redirected to another: a POST that follows a
+// redirect would arrive without its body, or not at all (RFC 8058 §3.1). What a
+// browser posted is answered by sendOn.
 func (s *Server) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		plain := r.Clone(r.Context())

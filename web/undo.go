@@ -45,7 +45,9 @@ func (s *Server) takeBack(w http.ResponseWriter, r *http.Request, link consent.L
 		var u store.Undo
 		if u, err = s.o.Store.Undo(ctx, link); err == nil {
 			s.o.Log.Info("optout_undone", "key", link.Address.String(), "scopes", len(u.Returns))
-			s.undone(w, r, link, http.StatusOK, templates.UndoneNow, u)
+			if !s.sendOn(w, r, s.action("b", r, pair(fieldDone, "1"))) {
+				s.undone(w, r, link, http.StatusOK, templates.UndoneNow, u)
+			}
 			return
 		}
 	}
@@ -75,6 +77,8 @@ func (s *Server) showUndo(w http.ResponseWriter, r *http.Request, link consent.L
 		s.askToUndo(w, r, link, code, u)
 	case u.Undone.IsZero() && s.o.Now().After(u.Until):
 		s.undone(w, r, link, http.StatusGone, templates.UndoneLate, u)
+	case !u.Undone.IsZero() && r.Method != http.MethodPost && r.URL.Query().Get(fieldDone) == "1":
+		s.undone(w, r, link, code, templates.UndoneNow, u)
 	default:
 		s.undone(w, r, link, code, templates.UndoneUsed, u)
 	}

@@ -45,6 +45,7 @@ func (s *Server) unused(w http.ResponseWriter, r *http.Request) {
 		s.noSuchLink(w, r)
 	case err != nil:
 		s.unavailable(w, r, "unused", err)
+	case code == http.StatusOK && s.sendOn(w, r, s.action("n", r)): // it says there what was asked
 	default:
 		s.showUnused(w, r, code, link, check, holds)
 	}

@@ -299,6 +299,13 @@ func (w *walker) didNotWrite() {
 		w.t.Errorf("the state is %s", state.Encode())
 	}
 	w.do(chromedp.Reload())
+	w.sees("main:not(:has(form))")
+	at, err := chromedp.Run(w.ctx, chromedp.Location())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	path, _, _ := strings.Cut(at, "?")
+	w.do(chromedp.Navigate(path + "?said=" + w.lang)) // the link of the letter once more
 	w.sees(`a.way[href*="/link"]`)
 }
 
