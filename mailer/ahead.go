@@ -22,7 +22,7 @@ func (t *transaction) ends() (text []byte, next *transaction) {
 	text = append(t.c.buf[:0], t.endText()...)
 	t.c.buf = text
 	m := t.then.Next
-	if m == nil || !t.c.offers.Pipelining || len(m.Text) > mostAhead {
+	if m == nil || !t.c.offers.Pipelining || m.size() > mostAhead {
 		return text, nil
 	}
 	next = &transaction{c: t.c, ctx: t.ctx, m: m}

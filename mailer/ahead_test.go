@@ -14,7 +14,7 @@ import (
 func row(n int) []*Message {
 	all := make([]*Message, n)
 	for i := range all {
-		all[i] = &Message{Envelope{From: "bounce@example.org", To: fmt.Sprintf("p%d@example.net", i+1)}, testMessage}
+		all[i] = &Message{Envelope: Envelope{From: "bounce@example.org", To: fmt.Sprintf("p%d@example.net", i+1)}, Text: testMessage}
 	}
 	return all
 }

@@ -30,7 +30,10 @@ type Conn struct {
 	writer *bufio.Writer
 	offers Offers
 
-	buf        []byte        // one step as it is written, reused
+	buf        []byte        // the lines of one step, reused
+	whole      []byte        // a step with its message in one piece, reused
+	pieces     [][]byte      // a step as it lies in memory, reused
+	queue      net.Buffers   // of them, what is still to be written
 	ahead      *transaction  // whose text went along with the end of the message before
 	quietSince time.Duration // when the last conversation ended, by Clock
 	sent       int
@@ -55,7 +58,7 @@ func (c *Conn) Abort() { _ = c.raw.Close() }
 func (c *Conn) Close() error {
 	if !c.dead && !c.midway {
 		_ = c.raw.SetDeadline(time.Now().Add(quitWait)) // a socket already closed fails below
-		if c.write([]byte("QUIT\r\n"), quitWait) == nil {
+		if c.write([]byte("QUIT\r\n"), nil, quitWait) == nil {
 			_, _ = readReply(c.reader) // its answer changes nothing
 		}
 	}
@@ -69,33 +72,47 @@ func (c *Conn) hangUp() {
 	_ = c.raw.Close() // nothing is left to be done with it
 }
 
-// write sends one step in one write, or in blocks where it is long, each bounded by
-// wait. go-mail's buffered writer passes long writes straight through.
-func (c *Conn) write(p []byte, wait time.Duration) error {
-	for len(p) > 0 {
+// write sends one step, and m behind it unless that is nil, in one write, or in blocks
+// where it is long, each bounded by wait.
+func (c *Conn) write(p []byte, m *Message, wait time.Duration) error {
+	if m != nil && len(p)+m.size() > blockSize {
+		p, m = m.appendTo(append([]byte(nil), p...)), nil
+	}
+	for len(p) > 0 || m != nil {
 		n := min(len(p), blockSize)
 		if err := c.raw.SetWriteDeadline(time.Now().Add(wait)); err != nil {
 			return err
 		}
-		if err := c.push(p[:n]); err != nil {
+		if _, err := c.pushed(p[:n], m); err != nil {
 			return err
 		}
-		p = p[n:]
+		p, m = p[n:], nil
 	}
 	return nil
 }
 
-func (c *Conn) push(p []byte) error {
-	_, err := c.pushed(p)
-	return err
-}
-
 // pushed tells how many bytes the socket took; under TLS a failure leaves that open.
-func (c *Conn) pushed(p []byte) (n int, err error) {
+// go-mail's buffered writer passes long writes straight through.
+func (c *Conn) pushed(p []byte, m *Message) (n int, err error) {
+	if m != nil {
+		if tcp, ok := c.raw.(*net.TCPConn); ok && c.offers.TLS == "" {
+			return c.gathered(tcp, p, m)
+		}
+		c.whole = m.appendTo(append(c.whole[:0], p...))
+		p = c.whole
+	}
 	if n, err = c.writer.Write(p); err == nil {
 		err = c.writer.Flush()
 	}
 	return n - c.writer.Buffered(), err
+}
+
+// gathered writes the pieces of a step from where they lie (writev).
+func (c *Conn) gathered(tcp *net.TCPConn, p []byte, m *Message) (n int, err error) {
+	c.pieces = m.pieces(append(c.pieces[:0], p))
+	c.queue = c.pieces // WriteTo shortens it
+	took, err := c.queue.WriteTo(tcp)
+	return int(took), err
 }
 
 // read waits for one reply. After 421 the relay closes (RFC 5321 §3.8), and after a
@@ -144,7 +161,7 @@ func (c *Conn) reset() {
 	if c.dead {
 		return
 	}
-	err := c.write([]byte("RSET\r\n"), resetWait)
+	err := c.write([]byte("RSET\r\n"), nil, resetWait)
 	if err == nil {
 		var rep reply
 		if rep, err = c.read(resetWait); err == nil && !rep.ok(2) {

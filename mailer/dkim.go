@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -78,23 +79,60 @@ func NewSigner(domain string, keys []DKIMKey) (*Signer, error) {
 // white space at line ends nor 8-bit bytes that a relay would touch, and the whole body
 // is always covered (no l=, RFC 6376 §8.2).
 func (s *Signer) Sign(dst, msg []byte) ([]byte, error) {
-	head, body, found := bytes.Cut(msg, []byte("\r\n\r\n"))
+	m, err := s.SignMessage(dst, Message{Text: msg})
+	if err != nil {
+		return nil, err
+	}
+	return m.Text, nil
+}
+
+// SignMessage is Sign for a message in pieces. Its own text is copied behind dst, its
+// fixed text stays where it is.
+func (s *Signer) SignMessage(dst []byte, m Message) (Message, error) {
+	own := m.Text
+	if len(m.Fixed) > 0 {
+		own = own[:m.Fixed[0].at]
+	}
+	head, _, found := bytes.Cut(own, []byte("\r\n\r\n"))
 	if !found {
-		return nil, errors.New("sign a message: it has no empty line after its header")
+		return m, errors.New("sign a message: it has no empty line after its header")
 	}
 	fields, err := splitFields(head)
 	if err != nil {
-		return nil, fmt.Errorf("sign a message: %w", err)
+		return m, fmt.Errorf("sign a message: %w", err)
 	}
 	names, canon := canonicalHeader(fields, len(head))
-	sum := sha256.Sum256(simpleBody(body))
-	bodyHash := base64.StdEncoding.EncodeToString(sum[:])
+	bodyHash := base64.StdEncoding.EncodeToString(m.bodyHash(len(head) + 4))
 	for _, k := range s.keys {
 		if dst, err = k.sign(dst, s.domain, names, bodyHash, canon); err != nil {
-			return nil, fmt.Errorf("sign a message with key %s: %w", k.selector, err)
+			return m, fmt.Errorf("sign a message with key %s: %w", k.selector, err)
 		}
 	}
-	return append(dst, msg...), nil
+	m.Fixed = slices.Clone(m.Fixed)
+	for i := range m.Fixed {
+		m.Fixed[i].at += len(dst)
+	}
+	m.Text = append(dst, m.Text...)
+	return m, nil
+}
+
+// bodyHash is that of the body in simple form; it begins at Text[at].
+func (m *Message) bodyHash(at int) []byte {
+	last := m.Text[at:]
+	if n := len(m.Fixed); n > 0 {
+		last = m.Text[m.Fixed[n-1].at:]
+	}
+	if len(m.Fixed) > 0 && len(bytes.Trim(last, "\r\n")) == 0 { // empty lines at the end may begin in fixed text
+		return (&Message{Text: m.appendTo(nil)}).bodyHash(at)
+	}
+	digest := sha256.New()
+	for _, f := range m.Fixed {
+		digest.Write(m.Text[at:f.at])
+		digest.Write(f.text.text)
+		at = f.at
+	}
+	digest.Write(simpleBody(last))
+	return digest.Sum(nil)
 }
 
 // sign appends one DKIM-Signature field. It is folded only between tags and after a

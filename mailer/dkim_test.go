@@ -92,7 +92,7 @@ func TestSignVerifies(t *testing.T) {
 			t.Errorf("h= lacks %s: %s", want, head)
 		}
 	}
-	if _, err := checkLines(signed); err != nil {
+	if _, err := (&Message{Text: signed}).checkLines(); err != nil {
 		t.Error(err)
 	}
 }

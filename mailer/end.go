@@ -27,7 +27,7 @@ func (t *transaction) end(began time.Duration, text []byte, next *transaction) R
 	if err := t.c.raw.SetWriteDeadline(time.Now().Add(left)); err != nil {
 		return t.broken(StageEnd, err)
 	}
-	n, err := t.c.pushed(text)
+	n, err := t.c.pushed(text, next.rides())
 	cut := err != nil && n >= len(t.endText()) && t.c.offers.TLS == "" // within the next message
 	if err != nil && !cut {
 		return t.notEnded(n, err)

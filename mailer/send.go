@@ -23,16 +23,17 @@ type Envelope struct {
 // it says yes. An error counts as no, and nothing is known of a record.
 type Claim func(ctx context.Context) (ok bool, err error)
 
-// Message is one finished message. Text must be lines that end in CRLF; it is not
+// Message is one finished message. It must be lines that end in CRLF; it is not
 // changed.
 type Message struct {
 	Envelope
-	Text []byte
+	Text  []byte
+	Fixed []Fixed // stands between; in most messages nothing
 }
 
 // Send hands one finished message over and tells what became of it.
 func (c *Conn) Send(ctx context.Context, env Envelope, msg []byte, claim Claim) Result {
-	return c.Carry(ctx, &Message{env, msg}, claim, Then{})
+	return c.Carry(ctx, &Message{Envelope: env, Text: msg}, claim, Then{})
 }
 
 // Carry hands one message over and tells what became of it, as one of a row: what
@@ -142,38 +143,19 @@ func (t *transaction) check() (Result, bool) {
 	if (t.to.utf8 || t.from.utf8) && !t.c.offers.UTF8 { // RFC 6531 §3.5
 		return refuse("5.6.7", errors.New("the address is not ASCII and the relay does not offer SMTPUTF8"))
 	}
-	if max := t.c.offers.Size; max > 0 && len(t.m.Text) > max {
-		return refuse("5.3.4", fmt.Errorf("the message has %d bytes, the relay takes %d", len(t.m.Text), max))
+	if max := t.c.offers.Size; max > 0 && t.m.size() > max {
+		return refuse("5.3.4", fmt.Errorf("the message has %d bytes, the relay takes %d", t.m.size(), max))
 	}
-	if t.dots, err = checkLines(t.m.Text); err != nil {
+	if t.dots, err = t.m.checkLines(); err != nil {
 		return refuse("5.6.0", err)
 	}
 	return Result{}, false
 }
 
-// checkLines makes sure that CR and LF stand only together (RFC 5322 §2.3), which is
-// what keeps a message from smuggling in another, and that the last line is complete.
-// dots tells whether a line begins with a dot.
-func checkLines(msg []byte) (dots bool, err error) {
-	lines := 0
-	for at := 0; at < len(msg); lines++ {
-		dots = dots || msg[at] == '.'
-		n := bytes.IndexByte(msg[at:], '\n')
-		if n < 1 || msg[at+n-1] != '\r' {
-			return false, errors.New("the message has a line that does not end in CRLF")
-		}
-		at += n + 1
-	}
-	if lines == 0 || bytes.Count(msg, []byte{'\r'}) != lines {
-		return false, errors.New("the message is empty or has a CR without LF")
-	}
-	return dots, nil
-}
-
 // command is one command with what it waits for.
 type command struct {
 	stage Stage
-	line  []byte // the line, for BDAT with the text after it
+	line  []byte // for BDAT without the text that goes with it
 	want  int    // class of the reply that lets the conversation go on
 	wait  time.Duration
 }
@@ -189,18 +171,18 @@ func (t *transaction) handOver() (res Result, failed bool) {
 	if failed || t.c.offers.Chunking {
 		return res, failed
 	}
-	text := t.m.Text
+	m := t.m
 	if t.dots { // RFC 5321 §4.5.2
-		text = stuffDots(text)
+		m = &Message{Text: stuffDots(m.appendTo(nil))}
 	}
-	if err := t.c.write(text, t.c.relay.Timeouts.Block); err != nil {
+	if err := t.c.write(nil, m, t.c.relay.Timeouts.Block); err != nil {
 		return t.broken(StageData, err), true
 	}
 	return Result{}, false
 }
 
-// commands appends the message to buf, up to where its end would come.
-func (t *transaction) commands(buf []byte) (text []byte, cmds []command) {
+// commands appends to buf all that comes before the message itself.
+func (t *transaction) commands(buf []byte) (lines []byte, cmds []command) {
 	params := ""
 	if t.to.utf8 || t.from.utf8 { // RFC 6531 §3.4, §3.6
 		params = " SMTPUTF8"
@@ -222,8 +204,7 @@ func (t *transaction) commands(buf []byte) (text []byte, cmds []command) {
 	last := command{StageData, nil, 3, limit.Data}
 	if t.c.offers.Chunking { // RFC 3030 §2: preferred, as it can be taken back
 		last.want, last.wait = 2, limit.Block
-		buf = strconv.AppendInt(append(buf, "BDAT "...), int64(len(t.m.Text)), 10)
-		buf = append(append(buf, "\r\n"...), t.m.Text...)
+		buf = append(strconv.AppendInt(append(buf, "BDAT "...), int64(t.m.size()), 10), "\r\n"...)
 	} else {
 		buf = append(buf, "DATA\r\n"...)
 	}
@@ -233,9 +214,9 @@ func (t *transaction) commands(buf []byte) (text []byte, cmds []command) {
 
 // speak sends the commands, in one write where PIPELINING is offered, and checks all
 // their replies. DATA and BDAT are last in their group (RFC 2920 §3.1).
-func (t *transaction) speak(text []byte, cmds []command) (res Result, failed bool) {
+func (t *transaction) speak(lines []byte, cmds []command) (res Result, failed bool) {
 	if t.c.offers.Pipelining {
-		return t.exchange(text, cmds)
+		return t.exchange(lines, cmds)
 	}
 	for _, cmd := range cmds {
 		if res, failed = t.exchange(cmd.line, []command{cmd}); failed {
@@ -245,9 +226,23 @@ func (t *transaction) speak(text []byte, cmds []command) (res Result, failed boo
 	return res, failed
 }
 
-// exchange writes one group and reads its replies.
+// exchange writes one group, and the text that goes with its last command, and reads
+// its replies.
 func (t *transaction) exchange(group []byte, cmds []command) (res Result, failed bool) {
-	return t.replies(cmds, t.c.write(group, t.c.relay.Timeouts.Block))
+	var m *Message
+	if cmds[len(cmds)-1].stage == StageData {
+		m = t.rides()
+	}
+	return t.replies(cmds, t.c.write(group, m, t.c.relay.Timeouts.Block))
+}
+
+// rides gives the message where it goes in the write of its commands: BDAT does not
+// wait to be told, DATA does.
+func (t *transaction) rides() *Message {
+	if t != nil && t.c.offers.Chunking {
+		return t.m
+	}
+	return nil
 }
 
 // replies reads a reply for each command, also after one that refuses: a reply left

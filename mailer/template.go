@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Segment is a piece of a part: fixed text (Field -1), or the place of a value (Field
@@ -36,9 +37,10 @@ type compiled struct {
 
 // piece is encoded text, or where it has none a field.
 type piece struct {
-	text  string
-	field int
-	last  bool
+	text   string
+	shared *stretch // text that is not copied into each message; nil where it is short
+	field  int
+	last   bool
 }
 
 // Compile encodes the fixed text of a message. There is one text/plain part, or one and
@@ -94,74 +96,92 @@ func compilePart(p Part) (compiled, error) {
 	}
 	flush()
 	for i := range c.pieces {
-		encodePiece(&c.pieces[i], i == len(c.pieces)-1)
+		if err := encodePiece(&c.pieces[i], i == len(c.pieces)-1); err != nil {
+			return compiled{}, err
+		}
 	}
 	return c, nil
 }
 
 // encodePiece encodes fixed text, with a soft break towards what follows.
-func encodePiece(p *piece, last bool) {
+func encodePiece(p *piece, last bool) (err error) {
 	p.last = last
 	if p.field >= 0 {
-		return
+		return nil
 	}
 	enc, col := appendQP(make([]byte, 0, len(p.text)+len(p.text)/8), p.text)
 	if col > 0 && !last {
 		enc = append(enc, softBreak...)
 	}
-	p.text = string(enc)
+	if p.text = string(enc); len(enc) >= worthSharing {
+		p.shared, err = newStretch(p.text)
+	}
+	return err
 }
 
 // Message appends one finished message to dst. values holds, for each part in the order
 // of Compile, one value for each field, already escaped for where it stands (HTML and
 // text need different ones). The error names the header or part at fault.
 func (t *Template) Message(dst []byte, h Headers, values [][]string) ([]byte, error) {
-	if len(values) != len(t.parts) {
-		return nil, fmt.Errorf("message has %d parts, values are for %d", len(t.parts), len(values))
-	}
-	for i, c := range t.parts {
-		if len(values[i]) < c.fields {
-			return nil, fmt.Errorf("part %s needs %d values, there are %d", c.mime, c.fields, len(values[i]))
-		}
-	}
-	if need := t.size + 4096; cap(dst)-len(dst) < need {
-		dst = append(make([]byte, 0, len(dst)+need), dst...)
-	}
-	dst, err := h.append(dst)
+	m, err := t.Splice(Message{}, h, values)
 	if err != nil {
 		return nil, err
 	}
-	if len(t.parts) == 1 {
-		return t.parts[0].append(dst, values[0]), nil
-	}
-	return t.alternatives(dst, boundary(h.MessageID), values), nil
+	return m.appendTo(slices.Grow(dst, m.size())), nil
 }
 
-func (t *Template) alternatives(dst []byte, mark string, values [][]string) []byte {
-	dst = append(append(append(dst, "Content-Type: multipart/alternative; boundary=\""...), mark...), "\"\r\n\r\n"...)
-	for i := range t.parts {
-		dst = append(append(append(dst, "--"...), mark...), "\r\n"...)
-		dst = t.parts[i].append(dst, values[i])
+// Splice makes the message that [Template.Message] makes, without copying long fixed
+// text. The memory of room is used again; its envelope is kept.
+func (t *Template) Splice(room Message, h Headers, values [][]string) (Message, error) {
+	if len(values) != len(t.parts) {
+		return room, fmt.Errorf("message has %d parts, values are for %d", len(t.parts), len(values))
 	}
-	return append(append(append(dst, "--"...), mark...), "--\r\n"...)
+	for i, c := range t.parts {
+		if len(values[i]) < c.fields {
+			return room, fmt.Errorf("part %s needs %d values, there are %d", c.mime, c.fields, len(values[i]))
+		}
+	}
+	text, err := h.append(slices.Grow(room.Text[:0], 4096))
+	if err != nil {
+		return room, err
+	}
+	m := Message{room.Envelope, text, room.Fixed[:0]}
+	if len(t.parts) == 1 {
+		t.parts[0].append(&m, values[0])
+		return m, nil
+	}
+	t.alternatives(&m, boundary(h.MessageID), values)
+	return m, nil
+}
+
+func (t *Template) alternatives(m *Message, mark string, values [][]string) {
+	m.Text = append(append(append(m.Text, "Content-Type: multipart/alternative; boundary=\""...), mark...), "\"\r\n\r\n"...)
+	for i := range t.parts {
+		m.Text = append(append(append(m.Text, "--"...), mark...), "\r\n"...)
+		t.parts[i].append(m, values[i])
+	}
+	m.Text = append(append(append(m.Text, "--"...), mark...), "--\r\n"...)
 }
 
 // append writes the part with its own header fields and a CRLF at the end, which in a
 // multipart belongs to the boundary (RFC 2046 §5.1.1).
-func (c *compiled) append(dst []byte, values []string) []byte {
-	dst = append(append(append(dst, "Content-Type: "...), c.mime...), "; charset=utf-8\r\n"...)
-	dst = append(dst, "Content-Transfer-Encoding: quoted-printable\r\n\r\n"...)
+func (c *compiled) append(m *Message, values []string) {
+	m.Text = append(append(append(m.Text, "Content-Type: "...), c.mime...), "; charset=utf-8\r\n"...)
+	m.Text = append(m.Text, "Content-Transfer-Encoding: quoted-printable\r\n\r\n"...)
 	for _, p := range c.pieces {
-		if p.field < 0 {
-			dst = append(dst, p.text...)
-			continue
-		}
-		var col int
-		if dst, col = appendQP(dst, values[p.field]); col > 0 && !p.last {
-			dst = append(dst, softBreak...)
+		switch {
+		case p.shared != nil:
+			m.Fixed = append(m.Fixed, Fixed{len(m.Text), p.shared})
+		case p.field < 0:
+			m.Text = append(m.Text, p.text...)
+		default:
+			var col int
+			if m.Text, col = appendQP(m.Text, values[p.field]); col > 0 && !p.last {
+				m.Text = append(m.Text, softBreak...)
+			}
 		}
 	}
-	return append(dst, "\r\n"...)
+	m.Text = append(m.Text, "\r\n"...)
 }
 
 // boundary is the same for the same message whenever it is made. It begins with =_,

@@ -34,7 +34,7 @@ func asText(s string) string {
 
 // checkWire checks what every message on the wire must keep.
 func checkWire(t interface{ Fatalf(string, ...any) }, msg []byte) {
-	if _, err := checkLines(msg); err != nil {
+	if _, err := (&Message{Text: msg}).checkLines(); err != nil {
 		t.Fatalf("%v", err)
 	}
 	_, body, _ := bytes.Cut(msg, []byte("\r\n\r\n"))

@@ -172,27 +172,28 @@ func segments(in []templates.Segment) []mailer.Segment {
 }
 
 // message renders the whole message in memory, signed; nothing is said to the
-// relay before it is whole.
-func (w *Worker) message(room *room, c *content, letter store.Letter, lists store.Lists) ([]byte, error) {
+// relay before it is whole. The text that all its neighbours share is not copied.
+func (w *Worker) message(room *room, c *content, letter store.Letter, lists store.Lists) (mailer.Message, error) {
 	traits := lists.Traits(letter.Person)
 	p := templates.Person{Email: traits.Email, FirstName: traits.FirstName, LastName: traits.LastName, Company: traits.Company,
 		Language: traits.Language, TimeZone: traits.TimeZone, Attr: traits.Attrs, Services: traits.Services, Topics: traits.Topics}
 	links := w.links(c, letter)
 	values, err := fields(c.words, p, links.Links)
 	if err != nil {
-		return nil, err
+		return mailer.Message{}, err
 	}
 	subject, err := c.words.Subject(p)
 	if err != nil {
-		return nil, err
+		return mailer.Message{}, err
 	}
 	h := mailer.Headers{From: c.from, To: mailer.Address{Addr: letter.Email}, Subject: subject, Date: w.Now(),
 		MessageID: w.messageID(letter.Ask), Extra: w.marked(letter.Ask, w.listHeaders(c, links))}
-	if room.text, err = c.template.Message(room.text[:0], h, values); err != nil || w.Signer == nil {
-		return room.text, err
+	if room.made, err = c.template.Splice(room.made, h, values); err != nil || w.Signer == nil {
+		return room.made, err
 	}
-	room.signed, err = w.Signer.Sign(room.signed[:0], room.text)
-	return room.signed, err
+	signed, err := w.Signer.SignMessage(room.signed[:0], room.made)
+	room.signed = signed.Text
+	return signed, err
 }
 
 func fields(c *templates.Content, p templates.Person, l templates.Links) ([][]string, error) {

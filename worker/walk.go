@@ -18,7 +18,8 @@ type draft struct {
 
 // room is memory in which messages are made, one after the other.
 type room struct {
-	text, signed []byte
+	made   mailer.Message
+	signed []byte
 }
 
 // row is the letters of a batch on their way over one lane. A message is made
@@ -94,13 +95,14 @@ func (r *row) draft(ctx context.Context, letter store.Letter) *draft {
 		return nil
 	}
 	d := &draft{letter: letter, room: r.b.lane.enter()}
-	text, err := w.message(d.room, c, letter, r.b.lists)
+	message, err := w.message(d.room, c, letter, r.b.lists)
 	if err != nil {
 		r.release(d)
 		r.broken = w.unrenderable(ctx, c, letter, err) != goOn
 		return nil
 	}
-	d.message = &mailer.Message{Envelope: w.envelope(letter), Text: text}
+	message.Envelope = w.envelope(letter)
+	d.message = &message
 	return d
 }
 
