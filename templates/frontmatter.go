@@ -124,9 +124,24 @@ func checkMapping(n ast.Node, keys []string) error {
 func yamlError(err error) error {
 	var y yaml.Error
 	if errors.As(err, &y) && y.GetToken() != nil {
-		return fmt.Errorf("line %d: %s", y.GetToken().Position.Line+1, y.GetMessage())
+		return fmt.Errorf("line %d: %s", y.GetToken().Position.Line+1, inWords(y.GetMessage()))
 	}
 	return fmt.Errorf("reading the settings: %w", err)
+}
+
+// wrongType is how the YAML library says that a value has the wrong form.
+var wrongType = regexp.MustCompile(`cannot unmarshal .* into Go struct field matter\.(\w+) of type (\w+)`)
+
+// inWords says it to whoever wrote the file.
+func inWords(said string) string {
+	found := wrongType.FindStringSubmatch(said)
+	switch {
+	case found == nil:
+		return said
+	case found[2] == "float64":
+		return strings.ToLower(found[1]) + " is a plain number: messages a second, such as 20"
+	}
+	return strings.ToLower(found[1]) + " is one line of text; put it in quotes"
 }
 
 var (

@@ -125,7 +125,7 @@ func (a *app) alert(text string) (id int64, s *store.Store, c store.Campaign, er
 }
 
 type decideFlags struct {
-	ID     string `arg:"" help:"Number of the alert."`
+	ID     string `arg:"" help:"Its number."`
 	Reason string `help:"Why; it is kept." placeholder:"TEXT" required:""`
 	byFlag
 	output
@@ -186,6 +186,14 @@ func (c *decideFlags) decide(a *app, act func(s *store.Store, id int64, by strin
 	}{decimal(id), campaign.OverCap, released}, func() { a.say(words, decimal(id), released) })
 }
 
+// numbered is the number of what an act is about, where it has one.
+func numbered(about int64) string {
+	if about == 0 {
+		return ""
+	}
+	return " " + decimal(about)
+}
+
 type actsCommand struct {
 	List actsListCommand `cmd:"" help:"List what staff did, oldest first."`
 }
@@ -226,7 +234,7 @@ func (c *actsListCommand) Run(a *app) error {
 	for _, one := range acts {
 		v := actView{decimal(one.ID), stamp(one.At), one.Kind, one.Staff, one.Second, one.About, one.Address, one.Said}
 		if err := a.show(v, func() {
-			a.say("%4s  %s  %-16s by %s%s  %s", v.Number, v.At, v.Kind, v.By, bracketed(v.Second), v.Said)
+			a.say("%4s  %s  %-16s%s by %s%s  %s", v.Number, v.At, v.Kind, numbered(v.About), v.By, bracketed(v.Second), v.Said)
 		}); err != nil {
 			return err
 		}

@@ -77,13 +77,28 @@ func (a *app) inspect(s *store.Store, campaign store.Campaign) (checkView, error
 	var reached int
 	v.Missing, reached, err = a.missing(s, c)
 	if reached == 0 && err == nil {
-		v.Warnings = append(v.Warnings, "nobody would get it now")
+		v.Warnings = append(v.Warnings, "nobody would get it now; heed campaign audience "+v.ID+" tells why")
+	}
+	if err == nil {
+		err = a.checkApprovals(s, campaign, &v)
 	}
 	for _, field := range slices.Sorted(maps.Keys(v.Missing)) {
 		v.Problems = append(v.Problems, missingText(field, v.Missing[field]))
 	}
 	v.OK = len(v.Problems) == 0
 	return v, err
+}
+
+// checkApprovals tells whoever checks a notice that its start still waits for people.
+func (a *app) checkApprovals(s *store.Store, campaign store.Campaign, v *checkView) error {
+	if !campaign.NeedsTwo() {
+		return nil
+	}
+	acts, err := s.Approvals(a.ctx, campaign.ID)
+	if missing := 2 - len(acts); missing > 0 {
+		v.Warnings = append(v.Warnings, fmt.Sprintf("it starts once two people stand for it, of whom %d are missing: heed notice approve %s --by NAME --reason TEXT", missing, v.ID))
+	}
+	return err
 }
 
 func missingText(field string, n int) string {
@@ -220,7 +235,7 @@ func (c *campaignAudienceCommand) Run(a *app) error {
 		a.say("%d of %d will get it", v.WillGet, v.Audience)
 		for _, reason := range consent.Reasons() {
 			if n := v.Skipped[reason]; n > 0 {
-				a.say("  %6d %s", n, reason)
+				a.say("  %6d %s (%s)", n, reason, reasonSaid[string(reason)])
 			}
 		}
 	})

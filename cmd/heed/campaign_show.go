@@ -128,7 +128,7 @@ func (a *app) sayStatus(v statusView) {
 	a.say("  %6d in the audience\n  %6d accepted, of which %d came back\n  %6d rejected", v.Audience, v.Accepted, v.Returned, v.Rejected)
 	for _, reason := range consent.Reasons() {
 		if n := v.Skipped[reason]; n > 0 {
-			a.say("  %6d skipped: %s", n, reason)
+			a.say("  %6d skipped: %s (%s)", n, reason, reasonSaid[string(reason)])
 		}
 	}
 	a.say("  %6d deferred\n  %6d uncertain\n  %6d in flight\n  %6d waiting", v.Deferred, v.Uncertain, v.InFlight, v.Waiting)

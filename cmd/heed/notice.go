@@ -94,7 +94,7 @@ func (a *app) viewNotice(s *store.Store, c store.Campaign) (noticeView, error) {
 }
 
 func (a *app) sayNotice(v noticeView) {
-	a.say("%4s  %-5s %-9s by %-12s %d of 2 approvals  %s", v.ID, v.Kind, v.State, v.By, len(v.Approvals), v.Name)
+	a.say("%4s  %-5s %-9s by %-12s %d of 2 approvals  %s", v.ID, v.Kind, v.State, cmp.Or(v.By, "–"), len(v.Approvals), v.Name)
 }
 
 // notice finds a notice by its number.
