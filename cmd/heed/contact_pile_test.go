@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -28,13 +29,14 @@ func TestImportTakesNeighboursTogether(t *testing.T) {
 		fmt.Fprintf(&text, "p%d@example.org,Second,\n", i)
 	}
 	text.WriteString("no address,X,\n")
-	if err := os.WriteFile("many.csv", []byte(text.String()), 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "many.csv")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := &bytes.Buffer{}
 	a := &app{voice: voice{out: out, err: &bytes.Buffer{}}, ctx: ctx, env: os.Environ()}
 	defer a.close()
-	if err := (&importCommand{File: "many.csv"}).Run(a); err != nil {
+	if err := (&importCommand{File: file}).Run(a); err != nil {
 		t.Fatal(err)
 	}
 	if said := out.String(); !strings.Contains(said, "600 added, 600 updated, 0 unchanged, 0 kept out") || !strings.Contains(said, "line 1202") {
