@@ -45,14 +45,20 @@ func (t *tx) flood(ctx context.Context) (since int64, flood bool, err error) {
 	if n, err = t.doubtfulSince(ctx, day, BrakeAtLeast); err != nil || n <= BrakeAtLeast {
 		return 0, false, err
 	}
-	var stored int // numbers that were given out: nearly the size of the list, and cheap to know
-	err = t.QueryRowContext(ctx, `SELECT value FROM counter WHERE name = 'person'`).Scan(&stored)
+	var given int // numbers of people: never fewer than there are, and cheap to know
+	err = t.QueryRowContext(ctx, `SELECT value FROM counter WHERE name = 'person'`).Scan(&given)
 	if err != nil {
 		return 0, false, fmt.Errorf("measuring the list: %w", err)
 	}
-	limit := max(stored/BrakeShare, BrakeAtLeast)
-	n, err = t.doubtfulSince(ctx, day, limit)
-	return day, n > limit, err
+	if n, err = t.doubtfulSince(ctx, day, max(given/BrakeShare, BrakeAtLeast)); err != nil {
+		return 0, false, err
+	}
+	var stored int // who was erased does not count
+	err = t.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM person LIMIT $1) x`, n*BrakeShare).Scan(&stored)
+	if err != nil {
+		return 0, false, fmt.Errorf("measuring the list: %w", err)
+	}
+	return day, n > stored/BrakeShare, nil
 }
 
 // doubtfulSince counts the mails to people of ours that proved nothing, up to

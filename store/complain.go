@@ -85,10 +85,10 @@ func (t *tx) domainOf(ctx context.Context, key consent.Key) (domain string, err 
 
 // countComplaint counts one, and says why the campaign must stop, if it must.
 func (t *tx) countComplaint(ctx context.Context, campaign int64, domain string) (said string, err error) {
-	var fresh int
+	var fresh, accepted int
 	err = t.QueryRowContext(ctx, `INSERT INTO complaint (campaign, provider, n, fresh) VALUES ($1, $2, 1, 1)
-		ON CONFLICT (campaign, provider) DO UPDATE SET n = complaint.n + 1, fresh = complaint.fresh + 1 RETURNING fresh`,
-		campaign, t.s.providerKey(domain)).Scan(&fresh)
+		ON CONFLICT (campaign, provider) DO UPDATE SET n = complaint.n + 1, fresh = complaint.fresh + 1 RETURNING fresh, accepted`,
+		campaign, t.s.providerKey(domain)).Scan(&fresh, &accepted)
 	if err != nil {
 		return "", fmt.Errorf("counting complaints: %w", err)
 	}
@@ -96,13 +96,31 @@ func (t *tx) countComplaint(ctx context.Context, campaign int64, domain string) 
 	if limit.Share <= 0 || fresh < max(limit.Least, 1) {
 		return "", nil
 	}
-	enough := int(math.Ceil(float64(fresh) / limit.Share)) // where so many were accepted the limit is kept; no need to count on
-	accepted, err := t.acceptedOf(ctx, campaign, domain, max(enough, NamedReaders))
+	enough := int(math.Ceil(float64(fresh) / limit.Share)) // where so many were accepted the limit is kept
+	if accepted < enough {
+		accepted, err = t.countAccepted(ctx, campaign, domain, max(enough, NamedReaders))
+	}
 	if err != nil || accepted >= enough {
 		return "", err
 	}
 	return fmt.Sprintf("%d of %d readers%s called it spam, which is more than %.2g %%; look at whom it goes to and why they get it, then resume",
 		fresh, accepted, atDomain(domain, accepted), limit.Share*100), nil
+}
+
+// countAccepted counts some way beyond enough and keeps what it found, so that a
+// campaign is counted a few times and not with each complaint. One that does not
+// send has nothing to stop.
+func (t *tx) countAccepted(ctx context.Context, campaign int64, domain string, enough int) (n int, err error) {
+	var state string
+	err = t.QueryRowContext(ctx, `SELECT state FROM campaign WHERE id = $1`, campaign).Scan(&state)
+	if err != nil || state != "sending" {
+		return enough, err
+	}
+	if n, err = t.acceptedOf(ctx, campaign, domain, 4*enough); err != nil {
+		return 0, err
+	}
+	_, err = t.exec(ctx, `UPDATE complaint SET accepted = $3 WHERE campaign = $1 AND provider = $2`, campaign, t.s.providerKey(domain), n)
+	return n, err
 }
 
 // NamedReaders is how many readers a domain has at least where staff are told its
@@ -128,15 +146,33 @@ func (s *Store) providerKey(domain string) string {
 	return s.digest("provider", domain)
 }
 
-// acceptedOf counts no further than enough.
+// smallCampaign is up to how many deliveries are looked at one by one for the readers
+// of a provider; in a larger campaign the readers are looked for.
+const smallCampaign = 20000
+
+// atProvider is what the index person_domain is made of.
+const atProvider = `replace(p.email, rtrim(p.email, replace(p.email, '@', '')), '')`
+
+// acceptedOf counts no further than enough. CROSS has SQLite begin with the table that
+// is named first.
 func (t *tx) acceptedOf(ctx context.Context, campaign int64, domain string, enough int) (n int, err error) {
-	of, args := `FROM delivery d`, []any{campaign, enough}
-	where := ``
-	if domain != "" {
-		of, where, args = of+` JOIN person p ON p.address = d.address`, ` AND p.email LIKE $3`, append(args, "%@"+domain)
+	if domain == "" {
+		return t.count(ctx, `SELECT 1 FROM delivery WHERE campaign = $1 AND state = 'accepted' LIMIT $2`, campaign, enough)
 	}
-	err = t.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 `+of+` WHERE d.campaign = $1 AND d.state = 'accepted'`+where+` LIMIT $2) AS d`, args...).Scan(&n)
+	size, err := t.count(ctx, `SELECT 1 FROM delivery WHERE campaign = $1 LIMIT $2`, campaign, smallCampaign+1)
 	if err != nil {
+		return 0, err
+	}
+	of := `person p CROSS JOIN delivery d`
+	if size <= smallCampaign {
+		of = `delivery d CROSS JOIN person p`
+	}
+	return t.count(ctx, `SELECT 1 FROM `+of+` WHERE d.campaign = $1 AND d.address = p.address AND d.state = 'accepted' AND `+atProvider+` = $3 LIMIT $2`,
+		campaign, enough, domain)
+}
+
+func (t *tx) count(ctx context.Context, of string, args ...any) (n int, err error) {
+	if err = t.QueryRowContext(ctx, `SELECT count(*) FROM (`+of+`) AS d`, args...).Scan(&n); err != nil {
 		return 0, fmt.Errorf("counting what was accepted: %w", err)
 	}
 	return n, nil

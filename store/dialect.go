@@ -303,6 +303,18 @@ func (s *Store) sampleNobody(ctx context.Context) error {
 			}
 		}
 	}
+	return s.sampleNoDomains(ctx)
+}
+
+func (s *Store) sampleNoDomains(ctx context.Context) error {
+	var sampled int
+	err := s.write.QueryRowContext(ctx, `SELECT count(*) FROM pg_attribute WHERE attrelid = 'person_domain'::regclass AND attnum = 1 AND COALESCE(attstattarget, -1) <> 0`).Scan(&sampled)
+	if err == nil && sampled > 0 {
+		_, err = s.write.ExecContext(ctx, `ALTER INDEX person_domain ALTER COLUMN 1 SET STATISTICS 0`)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping domains out of the statistics: %w", err)
+	}
 	return nil
 }
 

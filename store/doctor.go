@@ -18,11 +18,12 @@ const BulkPeople = 1000
 
 // authenticated holds for what may start although the records are looked at: whoever
 // writes to many is refused by the large providers without them, and each message
-// that is refused makes it worse.
-var authenticated = fmt.Sprintf(`(class NOT IN ('newsletter', 'partner_offer') OR COALESCE((SELECT value FROM counter WHERE name = 'person'), 0) <= %d
-	OR NOT EXISTS (SELECT 1 FROM counter WHERE name = '%s' AND value > 0))`, BulkPeople, foundMissing)
+// that is refused makes it worse. Those count who are on file now, and no further than
+// is needed: a site that has erased most of its people is a small one.
+var authenticated = fmt.Sprintf(`(class NOT IN ('newsletter', 'partner_offer') OR (SELECT count(*) FROM (SELECT 1 FROM person LIMIT %[1]d + 1) AS x) <= %[1]d
+	OR NOT EXISTS (SELECT 1 FROM counter WHERE name = '%[2]s' AND value > 0))`, BulkPeople, foundMissing)
 
-var errUnproven = fmt.Errorf("%w: heed doctor found records of SPF, DKIM or DMARC missing, and to more than %d people mail without them is refused; publish what heed init prints and run heed doctor again, or say unauthenticated = true in [sender]", ErrRefused, BulkPeople)
+var errUnproven = fmt.Errorf("%w: heed doctor found records of SPF, DKIM or DMARC missing, and with more than %d people on file mail without them is refused; publish what heed init prints and run heed doctor again, or say unauthenticated = true in [sender]", ErrRefused, BulkPeople)
 
 // provenOr is the condition under which a campaign may start.
 func (s *Store) provenOr() string {

@@ -144,3 +144,14 @@ func (s *Store) ForgetShapes(ctx context.Context, t interface{ Fatal(...any) }) 
 		t.Fatal(err)
 	}
 }
+
+// SmallCampaign is where the readers of a provider begin to be looked for by an index.
+const SmallCampaign = smallCampaign
+
+// AcceptedOf counts the readers of a campaign at a domain, no further than enough.
+func (s *Store) AcceptedOf(ctx context.Context, campaign int64, domain string, enough int) (n int, err error) {
+	return n, s.inTx(ctx, "counting", func(t *tx) (err error) {
+		n, err = t.acceptedOf(ctx, campaign, domain, enough)
+		return err
+	})
+}

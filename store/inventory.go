@@ -89,7 +89,7 @@ var impersonal = []string{
 	"privacy_case kind state identity mailbox language received due confirm_until asked ended via opened assignee first_due answered extended last_asked reminded",
 	"inbound mailbox validity uid received recorded kind outcome folder rules no_reply",
 	"correspondence kind state created ended code", "case_event id at kind staff",
-	"alarm id kind key raised cleared quiet", "alarm_told alarm way says at", "tray received", "policy_refusal id campaign at", "complaint campaign provider n fresh",
+	"alarm id kind key raised cleared quiet", "alarm_told alarm way says at", "tray received", "policy_refusal id campaign at", "complaint campaign provider n fresh accepted",
 	"erasure begun ended gone backups silent", "erasure_item place item state changed note",
 	"mail_removal mailbox received state changed", "proof seen", "report_link id created until closed",
 	"address_change id state created until old_clicked new_clicked ended", "address_link at", "mail_optout recorded proven undo_until undone batch forged",

@@ -110,3 +110,33 @@ func TestComplaintsPauseTheCampaign(t *testing.T) {
 		clean(t, s)
 	})
 }
+
+// TestProvidersAreCountedByTheirReaders: in a large campaign the readers of a provider
+// are found by an index, whatever stands before the @ of their addresses, and what was
+// counted is not counted again.
+func TestProvidersAreCountedByTheirReaders(t *testing.T) {
+	storetest.EnginesWith(t, func(o *store.Options) { o.Complaints = store.ComplaintLimit{Share: 0.5, Least: 1} }, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		emails := []string{"a@small.example", "b@small.example", "small.example@large.example", "c@xsmall.example", `"d@small.example"@large.example`}
+		var all []store.Contact
+		for i, email := range emails {
+			all = append(all, store.Contact{Row: i + 2, Email: email, Topics: []string{"product"}, ConsentAt: time.Now().Add(-time.Hour), ConsentSource: "form", ConsentText: "yes"})
+		}
+		_, err := s.Import(ctx, all, "x", false)
+		must(t, err)
+		id := campaign(t, s)
+		must(t, s.Do(ctx, `UPDATE delivery SET state = 'accepted', claimed = 1`))
+		for _, extra := range []int{0, store.SmallCampaign} {
+			must(t, s.Do(ctx, fmt.Sprintf(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)
+				INSERT INTO delivery (campaign, address, state, claimed, changed) SELECT %d, 'nobody' || i, 'accepted', 1, 1 FROM n WHERE %[1]d > 0`, extra, id)))
+			for domain, want := range map[string]int{"small.example": 2, "large.example": 1, "example": 0} {
+				if n, err := s.AcceptedOf(ctx, id, domain, 100); err != nil || n != want {
+					t.Errorf("beside %d others %d readers at %s, want %d, %v", extra, n, domain, want, err)
+				}
+			}
+			if n, err := s.AcceptedOf(ctx, id, "", 4); err != nil || n != 4 {
+				t.Errorf("counted on to %d, %v", n, err)
+			}
+		}
+	})
+}
