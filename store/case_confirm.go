@@ -132,15 +132,21 @@ func (t *tx) liftHoldBy(ctx context.Context, address string, via consent.Via) er
 	if err != nil {
 		return err
 	}
-	var open int
-	keys := keyArgs(keysOf(held))
-	if err := t.QueryRowContext(ctx, `SELECT count(*) FROM privacy_case WHERE ended IS NULL AND (address IN (`+in(keys)+`)
-		OR id IN (SELECT caseno FROM case_subject WHERE address IN (`+in(keys)+`)))`, keys...).Scan(&open); err != nil {
+	open, err := t.openCases(ctx, held)
+	if err != nil || open > 0 || held[key].state.Hold == 0 {
 		return err
-	}
-	if open > 0 || held[key].state.Hold == 0 {
-		return nil
 	}
 	_, err = t.record(ctx, held, []act{{key: key, scope: consent.ScopeHold, choice: consent.Lift, via: via}})
 	return err
+}
+
+// openCases counts those that have not ended and concern one of the addresses.
+func (t *tx) openCases(ctx context.Context, held map[consent.Key]*standing) (open int, err error) {
+	keys := keyArgs(keysOf(held))
+	err = t.QueryRowContext(ctx, `SELECT count(*) FROM privacy_case WHERE ended IS NULL AND (address IN (`+in(keys)+`)
+		OR id IN (SELECT caseno FROM case_subject WHERE address IN (`+in(keys)+`)))`, keys...).Scan(&open)
+	if err != nil {
+		return 0, fmt.Errorf("looking for open cases: %w", err)
+	}
+	return open, nil
 }

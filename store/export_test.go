@@ -19,6 +19,14 @@ func (s *Store) EraseOne(ctx context.Context, id int64) (more bool, err error) {
 	return s.eraseNext(ctx, e)
 }
 
+// ForgetKinds makes the database one of a heed whose journals kept less.
+func (s *Store) ForgetKinds(ctx context.Context) error {
+	return s.inTx(ctx, "forgetting", func(t *tx) error {
+		_, err := t.exec(ctx, `DELETE FROM counter WHERE name LIKE 'journal % kinds'`)
+		return err
+	})
+}
+
 // Schema lists the columns of the database, "table.column".
 func (s *Store) Schema(ctx context.Context) (all []string, err error) {
 	query := `SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%'`

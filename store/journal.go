@@ -12,10 +12,11 @@ import (
 	"heed/consent"
 )
 
-// journal is the second, separately kept record of opt-outs and erasures: one
-// line each, on its disk before the transaction commits. A database that was
-// put back from an older copy is behind it, and is brought up to date before
-// anything is sent. It holds address keys and no addresses.
+// journal is the second, separately kept record of what was stopped: opt-outs,
+// erasures, restrictions, holds; one line each, on its disk before the transaction
+// commits. A database that was put back from an older copy is behind it, and is
+// brought up to date before anything is sent. It holds address keys and no
+// addresses.
 //
 // Lines are appended while the head of the ledger is locked, so they stand in
 // the ledger's order, and the database knows up to where it has followed. When
@@ -27,6 +28,7 @@ type journal struct {
 
 	ahead  atomic.Bool     // a transaction failed after its lines were written
 	unread atomic.Bool     // not read since the start: whether the database is behind is unknown
+	owes   atomic.Bool     // this process owes it lines that may wait
 	down   atomic.Bool     // the last attempt failed; whoever opts out does not wait for the next
 	busy   sync.Mutex      // one attempt at a time
 	life   context.Context // ends with the store
@@ -130,13 +132,35 @@ func (j *journal) write(ctx context.Context, lines string) (size int64, name str
 	}
 }
 
-// keeps tells which entries the journal holds: every no, every pause, and every
-// erasure.
-func keeps(e consent.Entry) bool {
+// keeps tells which entries the journal holds: every no, every pause, every
+// erasure and every other status that stops mail by somebody's wish or act; and
+// the end of those that end.
+func keeps(e consent.Entry) bool { return stops(e) || mayWait(e) }
+
+// stops tells which lines must be on their disk before what they tell is said to
+// hold.
+func stops(e consent.Entry) bool {
 	if _, pause := e.Scope.Pause(); pause {
 		return e.Choice == consent.Set
 	}
-	return e.Choice == consent.Out || e.Choice == consent.Set && (e.Scope == consent.ScopeErased || e.Scope == consent.ScopeSuppressed)
+	switch e.Scope {
+	case consent.ScopeErased, consent.ScopeSuppressed, consent.ScopeRestricted, consent.ScopeHold:
+		return e.Choice == consent.Set
+	}
+	return e.Choice == consent.Out
+}
+
+// mayWait tells which are written after the commit. The end of a restriction or a
+// hold lets mail go again, and no line may say so of a transaction that failed;
+// and that somebody left an address is asked for by nobody who waits.
+func mayWait(e consent.Entry) bool {
+	switch e.Scope {
+	case consent.ScopeRestricted, consent.ScopeHold:
+		return e.Choice == consent.Lift
+	case consent.ScopeDead:
+		return e.Choice == consent.Set || e.Choice == consent.Lift
+	}
+	return false
 }
 
 // follow writes what the journal keeps of a record, in the transaction that
@@ -147,8 +171,16 @@ func (t *tx) follow(ctx context.Context, entries []consent.Entry) error {
 		return nil
 	}
 	lines := ""
+	var late []consent.Entry
 	for _, e := range entries {
-		lines += lineOf(e)
+		if stops(e) {
+			lines += lineOf(e)
+		} else {
+			late = append(late, e)
+		}
+	}
+	if err := t.owe(ctx, late); err != nil || lines == "" {
+		return err
 	}
 	size, name, err := j.write(ctx, lines)
 	if err == nil {
@@ -159,13 +191,22 @@ func (t *tx) follow(ctx context.Context, entries []consent.Entry) error {
 		return t.setCounter(ctx, name, size)
 	}
 	t.s.journalFailed(err)
+	if err := t.owe(ctx, entries); err != nil {
+		return err
+	}
+	return t.journalAway(ctx)
+}
+
+// owe keeps lines that are still to be written.
+func (t *tx) owe(ctx context.Context, entries []consent.Entry) error {
 	for _, e := range entries {
 		if _, err := t.exec(ctx, `INSERT INTO journal_owed (seq, line, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
 			e.Seq, lineOf(e), t.now.UnixMicro()); err != nil {
 			return fmt.Errorf("owing the journal a line: %w", err)
 		}
+		t.s.journal.owes.Store(true)
 	}
-	return t.journalAway(ctx)
+	return nil
 }
 
 // journalAway sets the alarm off, unless it rings already.

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -109,8 +111,8 @@ func (s *Store) catchUp(ctx context.Context, p *openPlace, judge bool) (replayed
 			return 0, err
 		}
 	}
-	for _, l := range missing {
-		if err := s.replay(ctx, l); err != nil {
+	for i, l := range missing {
+		if err := s.replay(ctx, l, missing[i+1:]); err != nil {
 			return replayed, err
 		}
 		replayed++
@@ -125,7 +127,8 @@ func (s *Store) catchUp(ctx context.Context, p *openPlace, judge bool) (replayed
 	})
 }
 
-// missing gives the lines that the ledger has not.
+// missing gives the lines that the ledger has not, in the order in which they were
+// recorded: some were written late.
 func (s *Store) missing(ctx context.Context, lines []line) (missing []line, err error) {
 	if len(lines) == 0 {
 		return nil, nil
@@ -138,6 +141,7 @@ func (s *Store) missing(ctx context.Context, lines []line) (missing []line, err 
 		}
 		return nil
 	})
+	slices.SortStableFunc(missing, func(a, b line) int { return cmp.Or(cmp.Compare(a.recorded, b.recorded), cmp.Compare(a.seq, b.seq)) })
 	return missing, err
 }
 
@@ -176,9 +180,10 @@ func (s *Store) judge(ctx context.Context, p *openPlace, mark int64, missing []l
 	})
 }
 
-// replay records one line. An erasure is done again: what the older copy holds
-// of the person goes.
-func (s *Store) replay(ctx context.Context, l line) error {
+// replay records one line; later are those that come after it. An erasure is done
+// again: what the older copy holds of the person goes. A hold is somebody's
+// request, which the copy may not know.
+func (s *Store) replay(ctx context.Context, l line, later []line) error {
 	return s.inTx(ctx, "replaying the journal", func(t *tx) error {
 		t.replaying = true
 		held, err := t.lockKeys(ctx, []consent.Key{l.key})
@@ -195,8 +200,16 @@ func (s *Store) replay(ctx context.Context, l line) error {
 		if l.scope == consent.ScopeErased && l.choice == consent.Set {
 			return t.eraseReplayed(ctx, l)
 		}
+		if l.scope == consent.ScopeHold && l.choice == consent.Set && !slices.ContainsFunc(later, l.endedBy) {
+			return t.standIn(ctx, held, l)
+		}
 		return nil
 	})
+}
+
+// endedBy tells whether a later line ends the hold that this one sets.
+func (l line) endedBy(later line) bool {
+	return later.key == l.key && (later.scope == consent.ScopeHold && later.choice == consent.Lift || later.scope == consent.ScopeErased && later.choice == consent.Set)
 }
 
 func replaySource(l line) string { return fmt.Sprintf("journal %d", l.seq) }

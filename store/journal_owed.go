@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"heed/consent"
 )
@@ -30,7 +31,7 @@ func (s *Store) TendJournal(ctx context.Context) error {
 func (s *Store) settleJournal() {
 	s.journal.end()
 	s.journal.ended.Wait()
-	if !s.journal.down.Load() {
+	if !s.journal.down.Load() && !s.journal.owes.Load() {
 		return
 	}
 	limited, cancel := context.WithTimeout(context.Background(), journalRest)
@@ -62,11 +63,9 @@ func (s *Store) tend(ctx context.Context) (replayed int, err error) {
 
 // payOwed writes the lines that are owed, and ends the alarm.
 func (s *Store) payOwed(ctx context.Context, p *openPlace) error {
-	if p.fresh {
-		if err := s.oweAll(ctx); err != nil {
-			return err
-		}
-		p.fresh = false
+	s.journal.owes.Store(false)
+	if err := s.oweOld(ctx, p); err != nil {
+		return err
 	}
 	for more := true; more; {
 		var n int
@@ -123,29 +122,39 @@ func (s *Store) paySome(ctx context.Context, p *openPlace) (more bool, err error
 	return more, err
 }
 
-// oweAll gives a journal that was begun late every no that came before it.
-func (s *Store) oweAll(ctx context.Context) error {
-	return s.inTx(ctx, "filling a new journal", func(t *tx) error {
-		found, err := t.QueryContext(ctx, `SELECT `+ledgerColumns+` FROM ledger WHERE choice = 'out' OR (choice = 'set' AND scope IN ('erased', 'suppressed'))`)
+// journalKinds counts up when the journal begins to keep more.
+const journalKinds = 1 // 1: restrictions, holds and addresses that were left
+
+// oweOld gives a journal that was begun late all that it keeps and that came
+// before it, and one of an older heed what that did not keep.
+func (s *Store) oweOld(ctx context.Context, p *openPlace) error {
+	known, err := s.counter(ctx, p.name+" kinds")
+	if err != nil || known >= journalKinds && !p.fresh {
+		return err
+	}
+	err = s.inTx(ctx, "filling the journal", func(t *tx) error {
+		query := `SELECT ` + ledgerColumns + ` FROM ledger WHERE choice IN ('out', 'set', 'lift')`
+		if !p.fresh {
+			query += ` AND scope IN ('restricted', 'on_hold', 'dead')`
+		}
+		found, err := t.QueryContext(ctx, query+` ORDER BY seq`)
 		if err != nil {
 			return err
 		}
-		var old []consent.Entry
-		for found.Next() {
-			e, _, err := scanEntry(found)
-			if err != nil {
-				found.Close()
-				return err
-			}
-			old = append(old, e)
+		old, err := gather(found, func(row scanner) (consent.Entry, error) {
+			e, _, err := scanEntry(row)
+			return e, err
+		})
+		if err != nil {
+			return err
 		}
-		found.Close()
-		for _, e := range old {
-			if _, err := t.exec(ctx, `INSERT INTO journal_owed (seq, line, since) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-				e.Seq, lineOf(e), t.now.UnixMicro()); err != nil {
-				return err
-			}
+		if err := t.owe(ctx, slices.DeleteFunc(old, func(e consent.Entry) bool { return !keeps(e) })); err != nil {
+			return err
 		}
-		return found.Err()
+		return t.setCounter(ctx, p.name+" kinds", journalKinds)
 	})
+	if err == nil {
+		p.fresh = false
+	}
+	return err
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"heed/consent"
 )
 
 // ErrHeld means that a campaign may have been sent after the copy from which
@@ -39,8 +41,9 @@ func (t *tx) afterRestore(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("holding campaigns: %w", err)
 	}
-	if _, err := t.exec(ctx, `UPDATE counter SET value = value + 1000 WHERE name IN ('campaign', 'case', 'correspondence')`); err != nil {
-		return err
+	if _, err := t.exec(ctx, `INSERT INTO counter (name, value) VALUES ('campaign', 1000), ('case', 1000), ('correspondence', 1000)
+		ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value`); err != nil {
+		return fmt.Errorf("leaving numbers out: %w", err)
 	}
 	if err := t.setCounter(ctx, "restored", t.now.UnixMicro()); err != nil {
 		return err
@@ -125,6 +128,28 @@ func (t *tx) caseToErase(ctx context.Context, l line) (id int64, err error) {
 		return 0, fmt.Errorf("opening the case of a replayed erasure: %w", err)
 	}
 	return id, t.note(ctx, id, "opened", "", "", nil)
+}
+
+const standInNote = "the database was put back from an older copy, and the journal says that this person was put on hold since: there is a request of theirs that the copy does not know. Mails are read again by themselves and may bring it; if not, ask the person, or look at what staff wrote down. The hold ends with the last open case of the person"
+
+// standIn opens a case for somebody who is on hold for a request that the copy does
+// not know, so that the hold is not forgotten and somebody can end it.
+func (t *tx) standIn(ctx context.Context, held map[consent.Key]*standing, l line) error {
+	open, err := t.openCases(ctx, held)
+	if err != nil || open > 0 {
+		return err
+	}
+	p, _, err := t.personByKey(ctx, l.key)
+	if err != nil {
+		return err
+	}
+	received := time.UnixMicro(l.received).UTC()
+	m := Inbound{Mailbox: journalMailbox, Via: "other", Received: received, Request: consent.Request{From: p.Email}}
+	id, err := t.addCase(ctx, m, Case{Identity: consent.IdentityUnknown, Key: l.key.String()}, false)
+	if err != nil {
+		return err
+	}
+	return t.note(ctx, id, "noted", "", l.key.String(), Detail{Text: standInNote})
 }
 
 // rereadMargin is how much older than the newest mail that is known one may be
