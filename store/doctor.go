@@ -33,6 +33,15 @@ func (s *Store) provenOr() string {
 	return authenticated
 }
 
+// Unproven tells whether a campaign may not start for want of these records.
+func (s *Store) Unproven(ctx context.Context, campaign int64) (missing bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT NOT (`+s.provenOr()+`) FROM campaign WHERE id = $1`, campaign).Scan(&missing)
+	if err != nil {
+		return false, fmt.Errorf("looking for what heed doctor found: %w", err)
+	}
+	return missing, nil
+}
+
 // NoteRecords keeps whether a record of ours is missing in the DNS.
 func (s *Store) NoteRecords(ctx context.Context, missing bool) error {
 	return s.noteFound(ctx, foundMissing, missing)

@@ -80,7 +80,7 @@ func (a *app) inspect(s *store.Store, campaign store.Campaign) (checkView, error
 		v.Warnings = append(v.Warnings, "nobody would get it now; heed campaign audience "+v.ID+" tells why")
 	}
 	if err == nil {
-		err = a.checkApprovals(s, campaign, &v)
+		err = errors.Join(a.checkApprovals(s, campaign, &v), a.checkRecords(s, campaign, &v))
 	}
 	for _, field := range slices.Sorted(maps.Keys(v.Missing)) {
 		v.Problems = append(v.Problems, missingText(field, v.Missing[field]))
@@ -97,6 +97,15 @@ func (a *app) checkApprovals(s *store.Store, campaign store.Campaign, v *checkVi
 	acts, err := s.Approvals(a.ctx, campaign.ID)
 	if missing := 2 - len(acts); missing > 0 {
 		v.Warnings = append(v.Warnings, fmt.Sprintf("it starts once two people stand for it, of whom %d are missing: heed notice approve %s --by NAME --reason TEXT", missing, v.ID))
+	}
+	return err
+}
+
+// checkRecords tells that its start is refused for want of records in the DNS.
+func (a *app) checkRecords(s *store.Store, campaign store.Campaign, v *checkView) error {
+	missing, err := s.Unproven(a.ctx, campaign.ID)
+	if missing {
+		v.Warnings = append(v.Warnings, "it does not start as long as SPF, DKIM or DMARC are missing, which heed doctor tells")
 	}
 	return err
 }

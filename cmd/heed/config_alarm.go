@@ -104,6 +104,19 @@ func (c *config) retentionAdvice() string {
 	return ""
 }
 
+// reportAdvice says where reports of abuse are asked for, and perhaps read by nobody.
+func (c *config) reportAdvice() string {
+	for _, m := range c.Mailbox {
+		if c.Sender.Complaints == "" || m.Role == "abuse" && m.URL != "" {
+			return ""
+		}
+	}
+	if c.Sender.Complaints == "" {
+		return ""
+	}
+	return "reports of abuse are asked for at " + c.Sender.Complaints + ", and there is no [[mailbox]] of role abuse in which heed reads them: they stop nothing"
+}
+
 // alarmAdvice says where alarms are set up in a way that will disappoint.
 func (c *config) alarmAdvice() string {
 	switch m := c.Alarm; {

@@ -195,7 +195,7 @@ func (c *configCheckCommand) Run(a *app) error {
 	if err := errors.Join(problems...); err != nil {
 		return problem{exitFound, errors.New(strings.ReplaceAll(err.Error(), "\n", "; ")), hintOf(err)}
 	}
-	for _, advice := range []string{conf.alarmAdvice(), conf.retentionAdvice(), conf.backupAdvice()} {
+	for _, advice := range []string{conf.alarmAdvice(), conf.retentionAdvice(), conf.backupAdvice(), conf.reportAdvice()} {
 		if advice != "" && !a.json {
 			a.note("%s", advice)
 		}

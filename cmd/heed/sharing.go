@@ -136,7 +136,7 @@ func (a *app) viewPartner(s *store.Store, p worker.Partner, notices []store.Outs
 }
 
 func (a *app) sayPartner(v partnerView) {
-	a.say("%s (%s): has %d people; %d withdrawals told and heard, %d accepted, %d due", v.Partner, v.Name, v.Has, v.Done, v.Accepted, v.Due)
+	a.say("%s (%s): has the data of %d; of withdrawals %d are told and heard, %d only accepted, %d still to be told", v.Partner, v.Name, v.Has, v.Done, v.Accepted, v.Due)
 	if v.Built != nil {
 		a.say("  %s built %s", v.File, stamp(*v.Built))
 	}
