@@ -69,8 +69,8 @@ const (
 func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan struct{}, 7)
-	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.alertLoop, s.sweepLoop, s.listenLoop, s.clockLoop, s.journalLoop} {
+	done := make(chan struct{}, 8)
+	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.alertLoop, s.sweepLoop, s.listenLoop, s.clockLoop, s.journalLoop, s.beatLoop} {
 		go func() {
 			loop(ctx)
 			done <- struct{}{}

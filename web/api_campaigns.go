@@ -53,6 +53,7 @@ type AccountView struct {
 	InFlight  int            `json:"in_flight"`
 	Waiting   int            `json:"waiting"`
 	Simulated bool           `json:"simulated"`
+	Because   []string       `json:"because,omitempty" doc:"Why it sends nothing, or less than it could: draft, held, scheduled, paused, deferred, no_scheduler, no_worker, no_relay, queue_away, relay_away, relay_spared."`
 }
 
 // tag changes when the campaign does.
@@ -182,8 +183,25 @@ func getCampaign(ctx context.Context, c *call, in *OfCampaign) (*accountOutput, 
 		return nil, err
 	}
 	a, err := c.Store.Account(ctx, one.ID)
+	if err != nil {
+		return nil, err
+	}
+	why, err := c.because(ctx, one, &a)
 	return &accountOutput{tag(one), AccountView{CampaignView: viewCampaign(one), Audience: a.Audience, Accepted: a.Accepted, Returned: a.Returned, Rejected: a.Rejected,
-		Skipped: byWords(a.Skipped), Deferred: a.Deferred, Uncertain: a.Uncertain, InFlight: a.InFlight, Waiting: a.Waiting, Simulated: c.Simulated}}, err
+		Skipped: byWords(a.Skipped), Deferred: a.Deferred, Uncertain: a.Uncertain, InFlight: a.InFlight, Waiting: a.Waiting, Simulated: c.Simulated, Because: why}}, err
+}
+
+// because names what keeps a campaign from sending.
+func (c *call) because(ctx context.Context, one store.Campaign, a *store.Account) (why []string, err error) {
+	engine, err := c.Store.Engine(ctx)
+	if err != nil {
+		return nil, err
+	}
+	causes, err := c.Store.Standing(ctx, one, a, engine)
+	for _, cause := range causes {
+		why = append(why, cause.Why)
+	}
+	return why, err
 }
 
 func byWords(skipped map[consent.Reason]int) map[string]int {

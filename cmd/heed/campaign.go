@@ -95,15 +95,31 @@ func (c *campaignListCommand) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	engine, err := s.Engine(a.ctx)
+	if err != nil {
+		return err
+	}
+	moves := false
 	for _, one := range all {
+		causes, err := s.Standing(a.ctx, one, nil, engine)
+		if err != nil {
+			return err
+		}
+		moves = moves || one.State == "sending" || one.State == "scheduled"
 		view := struct {
-			ID    string `json:"id"`
-			Name  string `json:"name"`
-			Class string `json:"class"`
-			State string `json:"state"`
-		}{decimal(one.ID), one.Name, string(one.Class), one.State}
+			ID      string        `json:"id"`
+			Name    string        `json:"name"`
+			Class   string        `json:"class"`
+			State   string        `json:"state"`
+			Because []becauseView `json:"because,omitempty"`
+		}{decimal(one.ID), one.Name, string(one.Class), one.State, because(decimal(one.ID), causes)}
 		if err := a.show(view, func() { a.say("%6d  %-10s %-14s %s", one.ID, one.State, one.Class, one.Name) }); err != nil {
 			return err
+		}
+	}
+	if moves {
+		for _, one := range because("", engine) {
+			a.note("note: %s; %s", one.Says, one.Hint)
 		}
 	}
 	return nil

@@ -33,6 +33,8 @@ type statusView struct {
 	Note string         `json:"note,omitempty"`
 	Pace map[string]int `json:"pace,omitempty"` // messages of the waiting ones, by the limit that they wait for
 	Held bool           `json:"held,omitempty"` // since a restore; heed campaign confirm lets it go on
+
+	Because []becauseView `json:"because,omitempty"` // why it sends nothing, or less than it could
 }
 
 // Run tells the status once.
@@ -61,6 +63,15 @@ func status(ctx context.Context, s *store.Store, id int64) (statusView, error) {
 	if v.Spam, err = s.Complaints(ctx, id); err != nil {
 		return v, err
 	}
+	engine, err := s.Engine(ctx)
+	if err != nil {
+		return v, err
+	}
+	causes, err := s.Standing(ctx, c, &account, engine)
+	if err != nil {
+		return v, err
+	}
+	v.Because = because(v.ID, causes)
 	v.Rate, v.ETA = pace(c, account, time.Now())
 	if v.Pace, err = s.HeldBy(ctx, id); err != nil || len(v.Pace) == 0 {
 		return v, err
@@ -122,6 +133,7 @@ func (a *app) sayStatus(v statusView) {
 	if v.Note != "" {
 		a.say("  %s", v.Note)
 	}
+	a.sayBecause(v.Because)
 	if v.Spam > 0 {
 		a.say("  %6d of those who got it called it spam", v.Spam)
 	}
