@@ -114,7 +114,7 @@ func inProcess(server *miniredis.Miniredis) *redis.Client {
 	}
 	small(&options.ReadBufferSize, &options.WriteBufferSize, &options.PipelineReadBufferSize, &options.PipelineWriteBufferSize)
 	client := redis.NewClient(options)
-	client.AddHook(idle{server})
+	client.AddHook(scripts{server, &sync.RWMutex{}})
 	return client
 }
 
