@@ -50,7 +50,7 @@ func TestRequestsNewerThanTheBackupAreReadAgain(t *testing.T) {
 			stop = run(t, poller)
 			eventually(t, "the case to be open again", func() bool {
 				after, err := p.s.Cases(t.Context(), true)
-				return err == nil && len(after) == 1 && after[0].Received.Equal(before[0].Received)
+				return err == nil && len(after) == 1 && after[0].Kind == before[0].Kind && after[0].Received.Equal(before[0].Received)
 			})
 			p.filed(2)
 			stop()

@@ -80,6 +80,9 @@ func (t *tx) openCaseByMail(ctx context.Context, m Inbound, who consent.Key, kno
 		identity = consent.IdentityClaimed
 	}
 	k.caseNo, err = t.addCase(ctx, m, Case{Identity: identity, Key: k.key}, ask && m.Request.NoReply == "")
+	if err == nil {
+		err = t.standDown(ctx, k.key, m.Received)
+	}
 	if err != nil || !stored || held[who].state.Hold != 0 {
 		return "case", k, err
 	}

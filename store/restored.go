@@ -152,6 +152,24 @@ func (t *tx) standIn(ctx context.Context, held map[consent.Key]*standing, l line
 	return t.note(ctx, id, "noted", "", l.key.String(), Detail{Text: standInNote})
 }
 
+// standDown ends the case that stood in for a request, when the mail that it came
+// by is read again and has a case of its own.
+func (t *tx) standDown(ctx context.Context, key string, received time.Time) error {
+	var id int64
+	err := t.QueryRowContext(ctx, `SELECT id FROM privacy_case WHERE address = $1 AND mailbox = $2 AND kind = 'review' AND received = $3 AND ended IS NULL`,
+		key, journalMailbox, received.UnixMicro()).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		_, err = t.exec(ctx, `UPDATE privacy_case SET state = 'done', ended = $2, outcome = 'the request was read again' WHERE id = $1`, id, t.now.UnixMicro())
+	}
+	if err != nil {
+		return fmt.Errorf("ending the case that stood in for a request: %w", err)
+	}
+	return firstOf(t.note(ctx, id, "done", "", "", nil), t.clearCaseAlarms(ctx, id))
+}
+
 // rereadMargin is how much older than the newest mail that is known one may be
 // that is not: mails are not recorded in the order of their dates.
 const rereadMargin = 48 * time.Hour

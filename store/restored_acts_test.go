@@ -125,6 +125,30 @@ func TestTheCaseThatStandsInEndsTheHold(t *testing.T) {
 	})
 }
 
+// TestTheCaseThatStandsInGoes when the mail is read again, and not before.
+func TestTheCaseThatStandsInGoes(t *testing.T) {
+	engines(t, func(t *testing.T, o store.Options) {
+		s := opened(t, o)
+		people(t, s, 1)
+		copied := duplicate(t, s, o, true)
+		held(t, s, "p0@example.com")
+		must(t, s.Close())
+		s = opened(t, putBack(t, o, copied))
+		other := asks(consent.KindAccess, "p0@example.com", "another request")
+		other.UID = mailNumber.Add(1)
+		_, err := s.RecordMail(context.Background(), other)
+		must(t, err)
+		stoodIn(t, s, "p0@example.com")
+		id := held(t, s, "p0@example.com") // the same mail
+		all, err := s.Cases(context.Background(), true)
+		must(t, err)
+		if len(all) != 2 || all[0].ID != id && all[1].ID != id {
+			t.Errorf("open are %+v", all)
+		}
+		clean(t, s)
+	})
+}
+
 // TestAJournalOfAnOlderHeed lacks what it did not keep, and gets it at the first
 // start; its lines are read.
 func TestAJournalOfAnOlderHeed(t *testing.T) {

@@ -29,7 +29,7 @@ var alarmWords = map[string]AlarmWords{
 		"make its place writable again; what is owed is written by itself"},
 	"system_silent": {"another system was told of an erasure three days ago and has not said what became of the data; the case stays open",
 		"ask whoever runs it; then `heed case system ID SYSTEM --deleted`, or `--kept --law TEXT --until DATE`"},
-	"database_restored": {"an older copy of the database was put back; opt-outs and erasures were replayed, and every campaign that had not ended is on hold",
+	"database_restored": {"an older copy of the database was put back; what was stopped since was replayed, and every campaign that had not ended is on hold",
 		"compare each with the log and the relay's: `heed campaign cancel ID` what was sent since, `heed campaign confirm ID` the rest"},
 	"foreign_reports": {"twenty bounces or spam reports within an hour were about mail that heed did not send",
 		"look at some in `Processed`: if they carry your domain, somebody forges it, or has a password of yours. Change the passwords of the relay and of the mailboxes, and let DMARC refuse what is not signed"},
