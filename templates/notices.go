@@ -19,6 +19,7 @@ const (
 	NoticeUsed                           // 200: a confirmation that was used, or whose case is closed
 	NoticeHome                           // 200: what this host is for
 	NoticeReadOnly                       // 405: a method that does nothing here
+	NoticeTooOften                       // 429: more was asked for from a network than is taken
 )
 
 // NoticeData fills a page that only tells something.
@@ -29,7 +30,7 @@ type NoticeData struct {
 	Contact   string // the unsubscribe address, for NoticeBadLink, NoticeTryAgain and NoticeHome; may be empty
 	Days      int    // how long the link was good, for NoticeExpired
 	Reference string // of the case, for NoticeUsed; may be empty
-	Ask       string // path of the page that mails a new link, for all but NoticeTryAgain; may be empty
+	Ask       string // path of the page that mails a new link, for all but NoticeTryAgain and NoticeTooOften; may be empty
 }
 
 // NoticePage writes what happened and what to do next. It fails for a kind that there is not.
@@ -42,7 +43,7 @@ func NoticePage(w io.Writer, d NoticeData) error {
 	v := newPage(words, d.Sender, said.title)
 	v.What, v.After = said.text, said.more
 	v.Reference = reference(words, d.Reference)
-	if d.Kind != NoticeTryAgain {
+	if d.Kind != NoticeTryAgain && d.Kind != NoticeTooOften {
 		v.Way = words.ask(d.Ask)
 	}
 	v.Contact = contactIn(said.write, clean(d.Contact))
@@ -58,6 +59,8 @@ func (d NoticeData) said(p pageWords) (said, bool) {
 		return said{title: p.ProblemTitle, text: p.ProblemCut, write: p.ProblemWrite}, true
 	case NoticeTryAgain:
 		return said{title: p.AgainTitle, text: p.AgainText, write: p.AgainWrite}, true
+	case NoticeTooOften:
+		return said{title: p.OftenTitle, text: p.OftenText}, true
 	case NoticeExpired:
 		return said{title: p.ExpiredTitle, text: fill(p.ExpiredText.of(d.Days), "days", strconv.Itoa(d.Days)), more: p.ExpiredAgain}, true
 	case NoticeUsed:

@@ -87,6 +87,7 @@ func pages(lang, sender, topic, contact string) map[string]func(io.Writer) error
 		"undo-used":    func(w io.Writer) error { return UndonePage(w, lang, sender, UndoneUsed, pageAt(), "/link") },
 		"link-problem": notice(NoticeData{Kind: NoticeBadLink, Language: lang, Sender: sender, Contact: contact, Ask: "/link"}),
 		"try-again":    notice(NoticeData{Kind: NoticeTryAgain, Language: lang, Sender: sender, Contact: contact}),
+		"too-often":    notice(NoticeData{Kind: NoticeTooOften, Language: lang, Sender: sender, Contact: contact, Ask: "/link"}),
 		"expired":      notice(NoticeData{Kind: NoticeExpired, Language: lang, Sender: sender, Days: 30, Ask: "/link"}),
 		"used":         notice(NoticeData{Kind: NoticeUsed, Language: lang, Sender: sender, Reference: "C-12", Ask: "/link"}),
 		"home":         notice(NoticeData{Kind: NoticeHome, Language: lang, Sender: sender, Contact: contact, Ask: "/link"}),
@@ -232,7 +233,7 @@ func TestChoicesOnlyStop(t *testing.T) {
 }
 
 func TestNoticeKinds(t *testing.T) {
-	for _, kind := range []NoticeKind{0, -1, NoticeReadOnly + 1} {
+	for _, kind := range []NoticeKind{0, -1, NoticeTooOften + 1} {
 		if err := NoticePage(io.Discard, NoticeData{Kind: kind}); err == nil {
 			t.Errorf("kind %d made a page", kind)
 		}

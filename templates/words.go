@@ -78,6 +78,8 @@ type pageWords struct {
 	AgainTitle       string  `yaml:"again_title"`
 	AgainText        string  `yaml:"again_text"`
 	AgainWrite       string  `yaml:"again_write"`
+	OftenTitle       string  `yaml:"often_title"`
+	OftenText        string  `yaml:"often_text"`
 	ChoicesTitle     string  `yaml:"choices_title"`
 	ChoicesIn        string  `yaml:"choices_in"`
 	ChoicesOut       string  `yaml:"choices_out"`

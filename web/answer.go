@@ -64,7 +64,7 @@ func (s *Server) tryAgain(w http.ResponseWriter, r *http.Request) {
 // tooMany answers whoever asks too often.
 func (s *Server) tooMany(w http.ResponseWriter, r *http.Request, wait time.Duration) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(wait.Seconds())))
-	s.notice(w, r, http.StatusTooManyRequests, templates.NoticeData{Kind: templates.NoticeTryAgain})
+	s.notice(w, r, http.StatusTooManyRequests, templates.NoticeData{Kind: templates.NoticeTooOften})
 }
 
 // home says what this host is, to whoever looks.

@@ -171,7 +171,7 @@ func TestLinksAskedForByANetwork(t *testing.T) {
 		all.Go(func() { ask(n, "192.0.2.7").wants(t, 200) })
 	}
 	all.Wait()
-	ask(100, "192.0.2.8").wants(t, 429)
+	ask(100, "192.0.2.8").wants(t, 429, "Too many requests", "Nothing has changed")
 	if n := len(b.letters("a100@example.org")); n != 0 {
 		t.Errorf("a refused question has %d letters", n)
 	}

@@ -156,7 +156,7 @@ func (c *alertRefuseCommand) Run(a *app) error {
 	return c.decide(a, func(s *store.Store, id int64, by string) (int, error) {
 		return 0, s.RefuseAlert(a.ctx, id, by, c.Reason)
 	},
-		"alert %s does not go out to those who are held back (%d go out)")
+		"alert %s does not go out to those who are held back; %d of them get it")
 }
 
 func (c *decideFlags) decide(a *app, act func(s *store.Store, id int64, by string) (int, error), words string) error {
