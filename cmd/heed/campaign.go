@@ -117,6 +117,9 @@ func (c *campaignListCommand) Run(a *app) error {
 			return err
 		}
 	}
+	if len(all) == 0 && !a.json {
+		a.say("there is no campaign; heed campaign new FILE stores one")
+	}
 	if moves {
 		for _, one := range because("", engine) {
 			a.note("note: %s; %s", one.Says, one.Hint)

@@ -148,7 +148,9 @@ func (a *app) sayProof(v proofView) {
 // intro says what the chain as a whole is worth.
 func (v proofView) intro() []string {
 	lines := []string{fmt.Sprintf("%s, as of %s: %d rows of a ledger of %d rows.", v.Email, stamp(v.At), len(v.Rows), v.Chain.Rows)}
-	if len(v.Chain.Broken) == 0 {
+	if v.Chain.Rows == 0 {
+		lines = append(lines, "The ledger is empty.")
+	} else if len(v.Chain.Broken) == 0 {
 		lines = append(lines, "Every row's hash holds, from the first to the head "+v.Chain.Head+".")
 	} else {
 		lines = append(lines, "The chain is broken at "+strings.Join(v.Chain.Broken, ", ")+"; rows behind it prove nothing.")
