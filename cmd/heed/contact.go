@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"heed/consent"
@@ -71,8 +73,11 @@ func (c *showCommand) Run(a *app) error {
 	view := contactView{Email: p.Email, FirstName: p.FirstName, LastName: p.LastName, Company: p.Company, Language: p.Language,
 		TimeZone: p.TimeZone, Services: orEmpty(held[p.ID]), Attrs: attrsOrEmpty(p.Attrs), State: e.State}
 	return a.show(view, func() {
-		a.say("%s\n  name      %s %s\n  company   %s\n  language  %s\n  services  %v\n  attrs     %v", p.Email, p.FirstName, p.LastName, p.Company,
-			p.Language, view.Services, p.Attrs)
+		a.say("%s\n  name      %s %s\n  company   %s\n  language  %s\n  services  %s", p.Email, printableLine(p.FirstName), printableLine(p.LastName), printableLine(p.Company),
+			printableLine(p.Language), strings.Join(view.Services, ", "))
+		for _, name := range slices.Sorted(maps.Keys(p.Attrs)) {
+			a.say("  attr.%s  %s", name, printableLine(p.Attrs[name]))
+		}
 		a.sayState(e.State)
 	})
 }
