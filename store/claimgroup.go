@@ -14,9 +14,10 @@ type group struct {
 	asks    []pending
 	results []Result
 
-	locked map[consent.Key]bool // address keys that nobody else has
-	closed map[int64]int64      // claims whose result this is: when each was begun, by token
-	found  map[Ask]candidate
+	locked  map[consent.Key]bool // address keys that nobody else has
+	closed  map[int64]int64      // claims whose result this is: when each was begun, by token
+	running map[int64]running
+	found   map[Ask]candidate
 
 	verdicts []Verdict
 	skips    []any
@@ -51,7 +52,7 @@ func (s *Store) claimGroup(ctx context.Context, worker string, asks []pending, r
 
 func newGroup(worker string, asks []pending, results []Result) *group {
 	return &group{worker: worker, asks: asks, results: results, locked: map[consent.Key]bool{}, closed: map[int64]int64{},
-		found: make(map[Ask]candidate, len(asks)), verdicts: make([]Verdict, len(asks))}
+		running: map[int64]running{}, found: make(map[Ask]candidate, len(asks)), verdicts: make([]Verdict, len(asks))}
 }
 
 // inOrder is a group on SQLite, whose one writer needs no locks.
@@ -63,7 +64,11 @@ func (g *group) inOrder(ctx context.Context, t *tx) error {
 		}
 	}
 	if len(g.asks) > 0 {
-		text, args := g.asking(t)
+		text, args := g.askingCampaigns(t)
+		if err := t.rows(ctx, text, args, g.readCampaigns); err != nil {
+			return fmt.Errorf("reading campaigns: %w", err)
+		}
+		text, args = g.asking(t)
 		if err := t.rows(ctx, text, args, g.readCandidates); err != nil {
 			return fmt.Errorf("reading what the decision needs: %w", err)
 		}
@@ -113,14 +118,62 @@ func (g *group) campaigns() []int64 {
 	return slices.Compact(all)
 }
 
+// running is what the decision needs of a campaign. It is read once for a group: its
+// row holds the whole text of the campaign.
+type running struct {
+	state, class    string
+	topic, service  int
+	approved        bool
+	purpose, policy string
+}
+
+func (g *group) askingCampaigns(t *tx) (string, []any) {
+	ids := []any{}
+	for _, id := range g.campaigns() {
+		ids = append(ids, id)
+	}
+	table, args := t.s.d.given(ids, 1, "BIGINT")
+	return `SELECT c.id, c.state, ` + classOf("c") + `, COALESCE(c.topic, 0), COALESCE(c.service, 0), c.over_cap = 'approved', c.purpose, c.policy
+		FROM ` + table + ` JOIN campaign c ON c.id = v.column1`, args
+}
+
+func (g *group) readCampaigns(found scanned) error {
+	for found.Next() {
+		var id int64
+		var r running
+		if err := found.Scan(&id, &r.state, &r.class, &r.topic, &r.service, &r.approved, &r.purpose, &r.policy); err != nil {
+			return err
+		}
+		g.running[id] = r
+	}
+	return found.Err()
+}
+
+// counting gives what the decision needs to know of a person beside their state: what
+// they hold, and what they were sent. SQLite is not asked where no campaign of the
+// group wants to know; PostgreSQL gets the question before it has told.
+func (g *group) counting(t *tx) (columns, from string, args []any) {
+	wanted := !t.s.d.sqlite()
+	for _, r := range g.running {
+		wanted = wanted || r.service != 0 || r.policy != "" || r.class == string(consent.Alert)
+	}
+	if !wanted {
+		return `1, 0`, ``, nil
+	}
+	return `CASE WHEN c.service IS NULL THEN 1 ELSE (SELECT count(*) FROM holding h WHERE h.service = c.service AND h.person = p.id) END,
+		CASE WHEN c.policy <> '' THEN (` + aboutVersion("c.kind", "c.policy", "c.id", "d.address") + `) WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
+			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $1) END`, ` JOIN campaign c ON c.id = d.campaign`, []any{t.now.Add(-AlertWindow).UnixMicro()}
+}
+
 // candidate is what the decision needs of one delivery.
 type candidate struct {
-	state, campaignState, class string
-	topic, service, received    int
-	token                       int64 // of an open claim
-	holds, known, approved      bool
-	person                      consent.State
-	purpose, policy             string
+	running
+	delivery string // its state
+	received int
+	token    int64 // of an open claim
+	holds    bool
+	known    bool
+	person   consent.State
 }
 
 func (g *group) asking(t *tx) (string, []any) {
@@ -128,17 +181,13 @@ func (g *group) asking(t *tx) (string, []any) {
 	for _, one := range g.asks {
 		asked = append(asked, one.Campaign, one.Address.String())
 	}
-	table, args := t.s.d.given(asked, 2, "BIGINT", "TEXT")
-	return `SELECT d.campaign, d.address, d.state, c.state, ` + classOf("c") + `, COALESCE(c.topic, 0), COALESCE(c.service, 0), c.over_cap = 'approved', c.purpose, c.policy,
-		COALESCE(k.token, 0), p.address IS NOT NULL, a.state,
-		CASE WHEN c.service IS NULL THEN 1 ELSE (SELECT count(*) FROM holding h WHERE h.service = c.service AND h.person = p.id) END,
-		CASE WHEN c.policy <> '' THEN (` + aboutVersion("c.kind", "c.policy", "c.id", "d.address") + `) WHEN c.class <> 'alert' THEN 0 ELSE (SELECT count(*) FROM delivery e JOIN campaign f ON f.id = e.campaign WHERE f.class = 'alert'
-			AND f.id <> c.id AND e.address = d.address AND e.state IN ('accepted', 'uncertain') AND e.changed > $1) END
-		FROM ` + table + `
-		JOIN delivery d ON d.campaign = v.column1 AND d.address = v.column2
-		JOIN campaign c ON c.id = d.campaign JOIN address a ON a.key = d.address
+	columns, from, args := g.counting(t)
+	table, values := t.s.d.given(asked, len(args)+1, "BIGINT", "TEXT")
+	return `SELECT d.campaign, d.address, d.state, COALESCE(k.token, 0), p.address IS NOT NULL, a.state, ` + columns + ` FROM ` + table + `
+		JOIN delivery d ON d.campaign = v.column1 AND d.address = v.column2` + from + `
+		JOIN address a ON a.key = d.address
 		LEFT JOIN person p ON p.address = d.address
-		LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address`, append([]any{t.now.Add(-AlertWindow).UnixMicro()}, args...)
+		LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address`, append(args, values...)
 }
 
 func (g *group) readCandidates(found scanned) error {
@@ -147,19 +196,21 @@ func (g *group) readCandidates(found scanned) error {
 		var c candidate
 		var key, state string
 		var holds int
-		err := found.Scan(&ask.Campaign, &key, &c.state, &c.campaignState, &c.class, &c.topic, &c.service, &c.approved, &c.purpose, &c.policy,
-			&c.token, &c.known, &state, &holds, &c.received)
-		if err != nil {
+		if err := found.Scan(&ask.Campaign, &key, &c.delivery, &c.token, &c.known, &state, &holds, &c.received); err != nil {
 			return err
 		}
+		var err error
 		if ask.Address, err = consent.ParseKey(key); err != nil {
 			return err
 		}
 		if c.person, err = consent.DecodeState(state); err != nil {
 			return err
 		}
+		var stored bool
 		c.holds = holds > 0
-		g.found[ask] = c
+		if c.running, stored = g.running[ask.Campaign]; stored {
+			g.found[ask] = c
+		}
 	}
 	return found.Err()
 }
@@ -197,13 +248,13 @@ func (t *tx) verdict(c candidate, token int64) Verdict {
 	switch {
 	case c.token == token: // a commit whose answer was lost
 		return Verdict{Granted: true, Token: token}
-	case c.token != 0, c.state != "waiting":
+	case c.token != 0, c.delivery != "waiting":
 		return Verdict{Later: "gone"}
-	case c.campaignState == "cancelled":
+	case c.state == "cancelled":
 		return Verdict{Skipped: consent.Cancelled}
-	case c.campaignState == "failed":
+	case c.state == "failed":
 		return Verdict{Skipped: consent.Unrenderable}
-	case c.campaignState != "sending":
+	case c.state != "sending":
 		return Verdict{Later: "paused"}
 	case !c.known:
 		return Verdict{Skipped: consent.Erased}

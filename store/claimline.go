@@ -106,6 +106,8 @@ func (g *group) ask(ctx context.Context, t *tx, conn *pgx.Conn) error {
 		pipe.Queue(t.s.d.shareCampaigns, g.campaigns())
 		pipe.Queue(`SELECT key FROM address WHERE key = ANY($1) ORDER BY key`+t.s.d.skipLocked, keys).
 			Query(func(rows pgx.Rows) error { return g.readLocked(rows) })
+		campaigns, ids := g.askingCampaigns(t)
+		pipe.Queue(campaigns, ids...).Query(func(rows pgx.Rows) error { return g.readCampaigns(rows) })
 		text, args := g.asking(t)
 		pipe.Queue(text, args...).Query(func(rows pgx.Rows) error { return g.readCandidates(rows) })
 	}
