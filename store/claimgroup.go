@@ -13,6 +13,7 @@ type group struct {
 	worker  string
 	asks    []pending
 	results []Result
+	chores  []*chore
 
 	locked  map[consent.Key]bool // address keys that nobody else has
 	closed  map[int64]int64      // claims whose result this is: when each was begun, by token
@@ -33,25 +34,25 @@ type group struct {
 // COMMITTED). An opt-out locks the same row: either it is committed first and
 // is read here, or this claim is committed first and the opt-out's
 // acknowledgement waits for it.
-func (s *Store) claimGroup(ctx context.Context, worker string, asks []pending, results []Result) ([]Verdict, error) {
-	g := newGroup(worker, asks, results)
+func (s *Store) claimGroup(ctx context.Context, worker string, asks []pending, results []Result, chores ...*chore) ([]Verdict, error) {
+	g := newGroup(worker, asks, results, chores)
 	if s.lines != nil {
 		err := again(ctx, "claiming", func() error {
-			g = newGroup(worker, asks, results)
+			g = newGroup(worker, asks, results, chores)
 			return s.claimPiped(ctx, g)
 		})
 		return g.verdicts, err
 	}
 	ctx = context.WithoutCancel(ctx) // a context that can end costs a goroutine for each statement, and this writer is not slow
 	err := s.inTx(ctx, "claiming", func(t *tx) error {
-		g = newGroup(worker, asks, results) // anew with each try
+		g = newGroup(worker, asks, results, chores) // anew with each try
 		return g.inOrder(ctx, t)
 	})
 	return g.verdicts, err
 }
 
-func newGroup(worker string, asks []pending, results []Result) *group {
-	return &group{worker: worker, asks: asks, results: results, locked: map[consent.Key]bool{}, closed: map[int64]int64{},
+func newGroup(worker string, asks []pending, results []Result, chores []*chore) *group {
+	return &group{worker: worker, asks: asks, results: results, chores: chores, locked: map[consent.Key]bool{}, closed: map[int64]int64{},
 		running: map[int64]running{}, found: make(map[Ask]candidate, len(asks)), verdicts: make([]Verdict, len(asks))}
 }
 
@@ -82,7 +83,7 @@ func (g *group) inOrder(ctx context.Context, t *tx) error {
 			return fmt.Errorf("%s: %w", one.what, err)
 		}
 	}
-	return nil
+	return g.doChores(ctx, t)
 }
 
 // scanned is what both engines give as the answer to a query.

@@ -123,6 +123,12 @@ func (g *group) write(ctx context.Context, t *tx, conn *pgx.Conn) error {
 	for _, one := range g.writing(t) {
 		pipe.Queue(one.text, one.args...)
 	}
+	for _, one := range g.chores {
+		pipe.Queue(one.text, one.args(t)...).Query(func(rows pgx.Rows) error { return one.read(rows) })
+		if one.tells != "" {
+			pipe.Queue("NOTIFY " + one.tells)
+		}
+	}
 	pipe.Queue("COMMIT")
 	if err := conn.SendBatch(ctx, pipe).Close(); err != nil {
 		return fmt.Errorf("recording: %w", err)

@@ -68,6 +68,7 @@ type Desk struct {
 	mu       sync.Mutex
 	asks     []pending
 	results  []Result
+	chores   []*chore
 	filed    []chan struct{} // closed when the results so far are recorded
 	closed   bool
 	stubborn int // failed groups since closing
@@ -176,7 +177,7 @@ func (d *Desk) run() {
 		for d.group() {
 		}
 		d.mu.Lock()
-		finished := d.closed && len(d.asks) == 0 && len(d.results) == 0
+		finished := d.closed && len(d.asks)+len(d.results)+len(d.chores) == 0
 		d.mu.Unlock()
 		if finished {
 			return
@@ -194,17 +195,18 @@ func (d *Desk) group() (more bool) {
 	n := min(len(d.asks), groupSize)
 	asks, results, filed := d.asks[:n:n], d.results, d.filed
 	d.asks, d.results, d.filed, d.lingering = d.asks[n:], nil, nil, false
+	chores := d.takeChores()
 	d.mu.Unlock()
 	slices.SortFunc(asks, byAddress)
-	if len(asks)+len(results) > 0 {
-		d.commit(asks, results)
+	if len(asks)+len(results)+len(chores) > 0 {
+		d.commit(asks, results, chores)
 	}
 	for _, one := range filed {
 		close(one)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.asks)+len(d.results)+len(d.filed) > 0
+	return len(d.asks)+len(d.results)+len(d.chores)+len(d.filed) > 0
 }
 
 // byAddress orders claims: whose came first is chance, and neighbours in an index
@@ -215,17 +217,20 @@ func byAddress(a, b pending) int {
 
 // commit tries the group, and where that fails each claim alone, so that one
 // bad row costs nobody else. Results that cannot be recorded wait.
-func (d *Desk) commit(asks []pending, results []Result) {
+func (d *Desk) commit(asks []pending, results []Result, chores []*chore) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	began := time.Now()
-	verdicts, err := d.s.claimGroup(ctx, d.worker, asks, results)
+	verdicts, err := d.s.claimGroup(ctx, d.worker, asks, results, chores...)
 	if err == nil {
 		d.mu.Lock()
 		d.company.leaves(verdicts, time.Since(began))
 		d.mu.Unlock()
 		for i, one := range asks {
 			one.answer <- answer{Verdict: verdicts[i]}
+		}
+		for _, one := range chores {
+			one.done <- nil
 		}
 		return
 	}
@@ -241,6 +246,7 @@ func (d *Desk) commit(asks []pending, results []Result) {
 		}
 		one.answer <- answer{Verdict: verdicts[0]}
 	}
+	d.choresAlone(ctx, chores)
 	d.keep(results)
 }
 

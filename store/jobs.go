@@ -102,6 +102,9 @@ func (s *Store) Begin(ctx context.Context, id int64, generation int, worker stri
 	return j, ok, err
 }
 
+const ending = `UPDATE job SET state = $3, generation = $4, due = $5, changed = $6, pace = '', worker = '', failures = 0, failing = NULL
+	WHERE id = $1 AND generation = $2 AND state = 'running'`
+
 // EndJob finishes a job that its generation still owns. With again set it is
 // carried once more at that time, under a new generation; no limit releases it before.
 func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
@@ -117,8 +120,7 @@ func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
 		} else if err := t.tellRoom(ctx); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, `UPDATE job SET state = $3, generation = $4, due = $5, changed = $6, pace = '', worker = '', failures = 0, failing = NULL
-			WHERE id = $1 AND generation = $2 AND state = 'running'`, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())
+		_, err := t.exec(ctx, ending, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())
 		return err
 	})
 }

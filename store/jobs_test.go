@@ -198,3 +198,44 @@ func TestDeletionAndOptOutInOneMail(t *testing.T) {
 		clean(t, s)
 	})
 }
+
+// TestAJobEndsWithItsLastResult: a job ends along with the results of its messages,
+// and not while one of them waits, nor for whoever has lost it.
+func TestAJobEndsWithItsLastResult(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 2)
+		campaign(t, s)
+		d := desk(t, s, "w1")
+		jobs, err := s.Carry(ctx, "newsletter", 10)
+		must(t, err)
+		j, _, err := s.Begin(ctx, jobs[0].ID, 0, "w1")
+		must(t, err)
+		letters, err := s.Batch(ctx, j)
+		must(t, err)
+		for i, letter := range letters {
+			if done, err := d.End(j); err != nil || done {
+				t.Fatalf("with %d of %d results the job ended (%v)", i, len(letters), err)
+			}
+			v, err := d.Claim(ctx, letter.Ask)
+			must(t, err)
+			d.Finish(store.Result{Ask: letter.Ask, Token: v.Token, Outcome: store.Accepted, Code: 250, EndAt: time.Now()})
+		}
+		older := j
+		older.Generation--
+		if done, err := d.End(older); err != nil || done {
+			t.Fatalf("somebody ended a job that is not theirs (%v)", err)
+		}
+		if done, err := d.End(j); err != nil || !done {
+			t.Fatalf("with all results the job did not end (%v)", err)
+		}
+		if left, err := s.Waiting(ctx, j); err != nil || left != 0 {
+			t.Errorf("%d messages wait in a job that ended (%v)", left, err)
+		}
+		d.Close()
+		if done, err := d.End(j); err != nil || done {
+			t.Errorf("a closed desk ended a job (%v)", err)
+		}
+		clean(t, s)
+	})
+}

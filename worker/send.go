@@ -80,6 +80,9 @@ func (w *Worker) lists(ctx context.Context, c *content, letters []store.Letter) 
 
 func (w *Worker) endBatch(ctx context.Context, b batch, rest time.Duration) error {
 	j := b.j
+	if done, err := w.desk.End(j); done || err != nil {
+		return err
+	}
 	if err := w.desk.Flush(ctx); err != nil {
 		return err
 	}
