@@ -112,11 +112,14 @@ func (w *simWorld) look(query string) [][]string {
 	return rows
 }
 
-// leap stops all machines until the next attempt is due, where all that is left waits
-// for one: nobody has to look on while nothing happens.
+// leap stops all machines until the next attempt is due, or the next day of a relay that
+// warms up, where all that is left waits for one: nobody has to look on while nothing
+// happens.
 func (w *simWorld) leap() bool {
 	w.mu.Lock()
-	rows := w.look(`SELECT min(r.due) FROM retry r WHERE NOT EXISTS (SELECT 1 FROM job WHERE state <> 'done') AND NOT EXISTS (SELECT 1 FROM claim)`)
+	rows := w.look(fmt.Sprintf(`SELECT min(due) FROM (SELECT due FROM retry UNION ALL SELECT due FROM job WHERE state = 'ready')
+		WHERE NOT EXISTS (SELECT 1 FROM job WHERE state <> 'done' AND NOT (state = 'ready' AND due > %d)) AND NOT EXISTS (SELECT 1 FROM claim)`,
+		time.Now().Add(simPatience/2).UnixMicro()))
 	w.mu.Unlock()
 	var due int64
 	if len(rows) == 0 || rows[0][0] == "" {
