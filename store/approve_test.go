@@ -283,7 +283,7 @@ func TestUnauthenticatedMailIsRefused(t *testing.T) {
 					t.Errorf("%s with records missing: %v", what, err)
 				}
 			}
-			if missing, err := s.Unproven(ctx, draft(consent.Newsletter)); missing == anyway || err != nil {
+			if missing, err := s.Unproven(ctx, consent.Newsletter); missing == anyway || err != nil {
 				t.Errorf("missing is %v, %v", missing, err)
 			}
 			must(t, s.Start(ctx, draft(consent.Alert)))

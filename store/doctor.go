@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"heed/consent"
 )
 
 // What `heed doctor` found last about how our mail is authenticated. It is kept so
@@ -33,9 +35,10 @@ func (s *Store) provenOr() string {
 	return authenticated
 }
 
-// Unproven tells whether a campaign may not start for want of these records.
-func (s *Store) Unproven(ctx context.Context, campaign int64) (missing bool, err error) {
-	err = s.read.QueryRowContext(ctx, `SELECT NOT (`+s.provenOr()+`) FROM campaign WHERE id = $1`, campaign).Scan(&missing)
+// Unproven tells whether a campaign of that class may not start for want of these
+// records.
+func (s *Store) Unproven(ctx context.Context, class consent.Class) (missing bool, err error) {
+	err = s.read.QueryRowContext(ctx, `SELECT NOT (`+s.provenOr()+`) FROM (SELECT CAST($1 AS TEXT) AS class) AS campaign`, string(class)).Scan(&missing)
 	if err != nil {
 		return false, fmt.Errorf("looking for what heed doctor found: %w", err)
 	}

@@ -101,13 +101,9 @@ func (a *app) checkApprovals(s *store.Store, campaign store.Campaign, v *checkVi
 	return err
 }
 
-// checkRecords tells that its start is refused for want of records in the DNS. An alert
-// is checked before it is stored, and starts without them.
+// checkRecords tells that its start is refused for want of records in the DNS.
 func (a *app) checkRecords(s *store.Store, campaign store.Campaign, v *checkView) error {
-	if campaign.ID == 0 {
-		return nil
-	}
-	missing, err := s.Unproven(a.ctx, campaign.ID)
+	missing, err := s.Unproven(a.ctx, campaign.Class)
 	if missing {
 		v.Warnings = append(v.Warnings, "it does not start as long as SPF, DKIM or DMARC are missing, which heed doctor tells")
 	}
