@@ -72,3 +72,39 @@ func TestAlertOfUnknownFateGoesOutOnceMore(t *testing.T) {
 	}
 	clean(t, s)
 }
+
+// TestAlertOfUnknownFateToSomebodyErased: an erasure ends the plan for their second
+// copy, with its first item and for good.
+func TestAlertOfUnknownFateToSomebodyErased(t *testing.T) {
+	datedEngines(t, func(t *testing.T, s *dated) {
+		ctx := context.Background()
+		people(t, s.Store, 2)
+		id, _, err := s.AddCampaign(ctx, store.Campaign{Name: "a", Class: consent.Alert, Service: 1, Source: "x", Audience: "all", AlertKey: "k"})
+		must(t, err)
+		must(t, s.Start(ctx, id))
+		fansOut(ctx, t, s.Store, id)
+		d := desk(t, s.Store, "w1")
+		uncertain := func(email string) {
+			ask := store.Ask{Campaign: id, Address: keyOf(t, s.Store, email)}
+			v, err := d.Claim(ctx, ask)
+			must(t, err)
+			d.Finish(store.Result{Ask: ask, Token: v.Token, Outcome: store.Uncertain, EndAt: s.at})
+			must(t, d.Flush(ctx))
+		}
+		uncertain("p0@example.com")
+		_, err = s.RecordMail(ctx, asks(consent.KindErasure, "p0@example.com", "gone"))
+		must(t, err)
+		c := click(t, s.Store, theCase(t, s.Store, keyOf(t, s.Store, "p0@example.com")))
+		for more := true; more; {
+			more, err = s.EraseOne(ctx, c.ID)
+			must(t, err)
+			clean(t, s.Store)
+		}
+		uncertain("p1@example.com")
+		s.at = s.at.Add(store.AlertRetry + time.Second)
+		if n, err := s.Requeue(ctx); err != nil || n != 1 {
+			t.Errorf("%d come again, want the one who was not erased; %v", n, err)
+		}
+		clean(t, s.Store)
+	})
+}

@@ -163,3 +163,13 @@ func (s *Store) AcceptedOf(ctx context.Context, campaign int64, domain string, e
 		return err
 	})
 }
+
+// FanOutAround is FanOut, between whose reading and writing something happens.
+func (s *Store) FanOutAround(ctx context.Context, id int64, between func()) (done bool, err error) {
+	read, err := s.readAhead(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	between()
+	return s.fanOutRead(ctx, id, read)
+}

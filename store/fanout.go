@@ -2,9 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
+	"errors"
 	"fmt"
-	"time"
 
 	"heed/consent"
 )
@@ -29,38 +28,87 @@ func batchSize(behind int64) int { return int(min(max(behind/100, leastBatch), m
 
 // FanOut writes the next chunk of a sending campaign's deliveries together with
 // the jobs that carry them. done tells that all of the audience is written.
+//
+// Its people are read before the writer is taken, for which claims and opt-outs wait.
+// Where one of them was erased or moved meanwhile, they are read again.
 func (s *Store) FanOut(ctx context.Context, id int64) (done bool, err error) {
-	err = s.inTx(ctx, fmt.Sprintf("fanning out campaign %d", id), func(t *tx) error {
-		done, err = t.fanOut(ctx, id)
-		return err
+	read, err := s.readAhead(ctx, id)
+	if err != nil {
+		return false, fmt.Errorf("reading ahead for campaign %d: %w", id, err)
+	}
+	return s.fanOutRead(ctx, id, read)
+}
+
+func (s *Store) readAhead(ctx context.Context, id int64) (read stretch, err error) {
+	err = s.inRead(ctx, func(t *tx) error {
+		if read, err = t.stretch(ctx, id, ""); err != nil || read.over() {
+			return err
+		}
+		return t.reach(ctx, &read)
 	})
-	s.pokeHere()
+	return read, err
+}
+
+func (s *Store) fanOutRead(ctx context.Context, id int64, read stretch) (done bool, err error) {
+	defer s.pokeHere()
+	if done, err = s.fanOut(ctx, id, read); errors.Is(err, errMoved) {
+		done, err = s.fanOut(ctx, id, stretch{})
+	}
 	return done, err
 }
 
-func (t *tx) fanOut(ctx context.Context, id int64) (done bool, err error) {
-	c, err := scanCampaign(t.QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaign WHERE id = $1`+t.s.d.forUpdate, id))
-	if err != nil {
-		return false, err
-	}
-	var cursor, bound int64
-	var fanned int
-	if err := t.QueryRowContext(ctx, `SELECT fan_cursor, bound, fanned FROM campaign WHERE id = $1`, id).Scan(&cursor, &bound, &fanned); err != nil {
-		return false, err
-	}
-	if fanned == 1 || c.State != "sending" {
-		return true, nil
-	}
-	reached, last, err := t.reach(ctx, c, cursor, bound)
-	if err != nil {
-		return false, err
-	}
-	if err := t.writeDeliveries(ctx, c, reached, batchSize(bound-last)); err != nil {
-		return false, err
-	}
-	done = last >= bound
-	_, err = t.exec(ctx, `UPDATE campaign SET fan_cursor = $2, fanned = $3 WHERE id = $1`, id, last, flag(done))
+// errMoved means that not all people are as they were when they were read.
+var errMoved = errors.New("people of its audience changed since they were read")
+
+func (s *Store) fanOut(ctx context.Context, id int64, read stretch) (done bool, err error) {
+	err = s.inTx(ctx, fmt.Sprintf("fanning out campaign %d", id), func(t *tx) error {
+		done, err = t.fanOut(ctx, id, read)
+		return err
+	})
 	return done, err
+}
+
+func (t *tx) fanOut(ctx context.Context, id int64, read stretch) (done bool, err error) {
+	now, err := t.stretch(ctx, id, t.s.d.forUpdate)
+	if err != nil || now.over() {
+		return now.over(), err
+	}
+	early := read.last > 0 && read.cursor == now.cursor
+	if early {
+		now.last, now.reached = read.last, read.reached
+	} else if err := t.reach(ctx, &now); err != nil {
+		return false, err
+	}
+	written, err := t.writeDeliveries(ctx, now.Campaign, now.reached, batchSize(now.bound-now.last))
+	if err != nil {
+		return false, err
+	}
+	if early && written < len(now.reached) {
+		return false, errMoved
+	}
+	done = now.last >= now.bound
+	_, err = t.exec(ctx, `UPDATE campaign SET fan_cursor = $2, fanned = $3 WHERE id = $1`, id, now.last, flag(done))
+	return done, err
+}
+
+// stretch is the part of an audience that is written next.
+type stretch struct {
+	Campaign
+	cursor, bound int64 // people behind the one, up to the other, are yet to be written
+	fanned        int
+	last          int64 // of those reached
+	reached       []reached
+}
+
+func (s stretch) over() bool { return s.fanned == 1 || s.State != "sending" }
+
+// stretch reads where a campaign stands.
+func (t *tx) stretch(ctx context.Context, id int64, lock string) (s stretch, err error) {
+	if s.Campaign, err = scanCampaign(t.QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaign WHERE id = $1`+lock, id)); err != nil {
+		return s, err
+	}
+	err = t.QueryRowContext(ctx, `SELECT fan_cursor, bound, fanned FROM campaign WHERE id = $1`, id).Scan(&s.cursor, &s.bound, &s.fanned)
+	return s, err
 }
 
 func flag(on bool) int {
@@ -80,33 +128,33 @@ type reached struct {
 
 // reach reads the next people of the audience. This is a first sieve: whoever
 // passes it is asked again when their message is about to end.
-func (t *tx) reach(ctx context.Context, c Campaign, cursor, bound int64) (found []reached, last int64, err error) {
-	audience, err := consent.ParseAudience(c.Audience)
+func (t *tx) reach(ctx context.Context, s *stretch) error {
+	audience, err := consent.ParseAudience(s.Audience)
 	if err != nil {
-		return nil, 0, fmt.Errorf("reading its audience: %w", err)
+		return fmt.Errorf("reading its audience: %w", err)
 	}
 	limit := fanChunk
-	if cursor == 0 {
+	if s.cursor == 0 {
 		limit = firstChunk
 	}
-	people, err := t.members(ctx, c, cursor, bound, limit, audience.All())
+	people, err := t.members(ctx, s.Campaign, s.cursor, s.bound, limit, audience.All())
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	last = bound
+	s.last = s.bound
 	if len(people) == limit {
-		last = people[len(people)-1].ID
+		s.last = people[len(people)-1].ID
 	}
 	lists, err := t.lists(ctx, audience.NeedsLists(), people)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	for _, p := range people {
 		if audience.Match(lists.Traits(p)) {
-			found = append(found, reached{p.ID, p.Key.String(), t.sieve(c, p)})
+			s.reached = append(s.reached, reached{p.ID, p.Key.String(), t.sieve(s.Campaign, p)})
 		}
 	}
-	return found, last, nil
+	return nil
 }
 
 func (t *tx) sieve(c Campaign, p Person) consent.Reason {
@@ -156,8 +204,9 @@ func scanBrief(row scanner) (p Person, err error) {
 }
 
 // writeDeliveries writes a row for everybody reached, and jobs of so many messages
-// for those who are to be sent to.
-func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, size int) error {
+// for those who are to be sent to. written counts the rows: not those of people who had
+// one, or who are no more as they were reached.
+func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, size int) (written int, err error) {
 	due := 0
 	for _, r := range all {
 		if r.reason == "" {
@@ -167,7 +216,7 @@ func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, siz
 	jobs := (due + size - 1) / size
 	first, err := t.addJobs(ctx, jobs, Job{Queue: c.queue(), Kind: "send", Campaign: c.ID})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	waiting, skipped := make([]any, 0, 3*due), []any(nil)
 	for _, r := range all {
@@ -179,25 +228,28 @@ func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, siz
 		// side by side, and a group of claims writes few pages.
 		waiting = append(waiting, r.key, r.person, first+int64(len(waiting)/3%jobs))
 	}
-	if err := t.insertDeliveries(ctx, c, `'waiting', '', v.column3`, "BIGINT", waiting); err != nil {
-		return err
+	if written, err = t.insertDeliveries(ctx, c, `'waiting', '', v.column3`, "BIGINT", waiting); err != nil {
+		return 0, err
 	}
-	return t.insertDeliveries(ctx, c, `'skipped', v.column3, NULL`, "TEXT", skipped)
+	further, err := t.insertDeliveries(ctx, c, `'skipped', v.column3, NULL`, "TEXT", skipped)
+	return written + further, err
 }
 
-// insertDeliveries writes rows of key, person and a third value, whose type is kind.
-func (t *tx) insertDeliveries(ctx context.Context, c Campaign, columns, kind string, values []any) error {
+// insertDeliveries writes rows of key, person and a third value, whose type is kind, for
+// those who still have that key.
+func (t *tx) insertDeliveries(ctx context.Context, c Campaign, columns, kind string, values []any) (written int, err error) {
 	if len(values) == 0 {
-		return nil
+		return 0, nil
 	}
 	table, args := t.s.d.given(values, 3, "TEXT", "BIGINT", kind)
-	_, err := t.exec(ctx, `INSERT INTO delivery (campaign, address, person, state, reason, job, changed)
-		SELECT CAST($1 AS BIGINT), v.column1, v.column2, `+columns+`, CAST($2 AS BIGINT) FROM `+table+` WHERE true ON CONFLICT DO NOTHING`,
+	n, err := t.exec(ctx, `INSERT INTO delivery (campaign, address, person, state, reason, job, changed)
+		SELECT CAST($1 AS BIGINT), v.column1, v.column2, `+columns+`, CAST($2 AS BIGINT)
+		FROM `+table+` JOIN person p ON p.id = v.column2 AND p.address = v.column1 WHERE true ON CONFLICT DO NOTHING`,
 		append([]any{c.ID, t.now.UnixMicro()}, args...)...)
 	if err != nil {
-		return fmt.Errorf("writing deliveries: %w", err)
+		return 0, fmt.Errorf("writing deliveries: %w", err)
 	}
-	return nil
+	return int(n), nil
 }
 
 // queue is the asynq queue that carries a campaign's batches. It is that of the
@@ -208,79 +260,6 @@ func (c Campaign) queue() string {
 		return "newsletter"
 	}
 	return "alert"
-}
-
-// Estimate counts who a campaign would reach if it began now, and who not and
-// why. It asks the same questions as the send.
-func (s *Store) Estimate(ctx context.Context, c Campaign, each func(Person, consent.Reason)) error {
-	audience, err := consent.ParseAudience(c.Audience)
-	if err != nil {
-		return err
-	}
-	return s.inRead(ctx, func(t *tx) error {
-		for cursor := int64(0); ; {
-			people, err := t.members(ctx, c, cursor, 1<<62, fanChunk, false)
-			if err != nil || len(people) == 0 {
-				return err
-			}
-			lists, err := t.lists(ctx, audience.NeedsLists(), people)
-			if err != nil {
-				return err
-			}
-			for _, p := range people {
-				if audience.Match(lists.Traits(p)) {
-					each(p, t.decide(ctx, c, p))
-				}
-				cursor = p.ID
-			}
-		}
-	})
-}
-
-func (t *tx) decide(ctx context.Context, c Campaign, p Person) consent.Reason {
-	who := consent.Person{At: t.now, State: p.State, Holds: true}
-	switch c.Class {
-	case consent.Alert:
-		_ = t.QueryRowContext(ctx, alertsReceived, p.Key.String(), t.now.Add(-AlertWindow).UnixMicro(), c.ID).Scan(&who.Received)
-	case consent.PolicyNotice, consent.ConsentRequest:
-		_ = t.QueryRowContext(ctx, aboutVersion(`$1`, `$2`, `$3`, `$4`), string(c.Class), c.Policy, c.ID, p.Key.String()).Scan(&who.Received)
-	}
-	return consent.Decide(who, c.Message(), t.s.limits)
-}
-
-// AlertWindow is the time over which the cap on alerts counts.
-const AlertWindow = 30 * 24 * time.Hour
-
-const alertsReceived = `SELECT count(*) FROM delivery d JOIN campaign c ON c.id = d.campaign
-	WHERE c.class = 'alert' AND d.address = $1 AND d.state IN ('accepted', 'uncertain') AND d.changed > $2 AND c.id <> $3`
-
-// inSnapshot runs a step whose reads all see the same moment.
-func (s *Store) inSnapshot(ctx context.Context, step func(*tx) error) error {
-	options := &sql.TxOptions{ReadOnly: true, Isolation: sql.LevelRepeatableRead}
-	if s.d.sqlite() {
-		options = nil // a reading transaction is a snapshot there
-	}
-	raw, err := s.read.BeginTx(ctx, options)
-	if err != nil {
-		return err
-	}
-	defer raw.Rollback()
-	if !s.d.sqlite() { // it holds nobody up, and may think for long
-		if _, err := raw.ExecContext(ctx, `SET LOCAL idle_in_transaction_session_timeout = 0`); err != nil {
-			return err
-		}
-	}
-	return step(&tx{Tx: raw, s: s, now: s.now().UTC(), reads: true})
-}
-
-// inRead runs a step that only reads, on the pool of readers.
-func (s *Store) inRead(ctx context.Context, step func(*tx) error) error {
-	raw, err := s.read.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer raw.Rollback()
-	return step(&tx{Tx: raw, s: s, now: s.now().UTC(), reads: true})
 }
 
 // Unfanned is a sending campaign whose audience is not yet written.

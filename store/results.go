@@ -132,7 +132,7 @@ const AlertRetry = 15 * time.Minute
 
 // retryAlerts plans the one further copy of an alert whose fate is unknown: an
 // alert missed hurts more than one that came twice. One that is paused keeps its
-// plan until it goes on.
+// plan until it goes on; who is erased gets none.
 var retryAlerts = statement{"planning alerts once more", `INSERT INTO retry (campaign, address, due) SELECT d.campaign, d.address, d.changed + $1 FROM delivery d
-	JOIN campaign c ON c.id = d.campaign WHERE c.class = 'alert' AND c.state IN ('sending', 'paused') AND d.state = 'uncertain' AND d.attempts = 1
+	JOIN campaign c ON c.id = d.campaign WHERE c.class = 'alert' AND c.state IN ('sending', 'paused') AND d.state = 'uncertain' AND d.attempts = 1 AND d.person IS NOT NULL
 	ON CONFLICT DO NOTHING`, []any{AlertRetry.Microseconds()}}

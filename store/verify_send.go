@@ -60,12 +60,12 @@ func (t *tx) verifyCarried(ctx context.Context, v *Invariant) error {
 }
 
 // verifyAlerts: an alert is tried until its fate is known, or twice was not, or
-// its reader was erased.
+// its reader is erased, which begins with its delivery.
 func (t *tx) verifyAlerts(ctx context.Context, v *Invariant) error {
 	return t.verifyBy(ctx, v, `SELECT count(*) FROM delivery d JOIN campaign c ON c.id = d.campaign WHERE c.class = 'alert'`,
 		`SELECT d.campaign || '/' || d.address FROM delivery d JOIN campaign c ON c.id = d.campaign
 		LEFT JOIN retry r ON r.campaign = d.campaign AND r.address = d.address
 		WHERE c.class = 'alert' AND ((c.state = 'done' AND (d.state IN ('waiting', 'deferred') OR (d.state = 'uncertain' AND d.attempts < 2)))
 		OR (c.state = 'sending' AND d.state = 'uncertain' AND d.attempts = 1 AND r.due IS NULL))
-		AND (d.state <> 'uncertain' OR EXISTS (SELECT 1 FROM person p WHERE p.address = d.address))`)
+		AND (d.state <> 'uncertain' OR (d.person IS NOT NULL AND EXISTS (SELECT 1 FROM person p WHERE p.address = d.address)))`)
 }
