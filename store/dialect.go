@@ -113,6 +113,9 @@ func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, 
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("making the folder of the database: %w", err)
 	}
+	if err := makePrivate(path); err != nil {
+		return nil, nil, fmt.Errorf("making the database: %w", err)
+	}
 	if write, err = connect(sqliteDSN(path, "immediate", 8000)); err != nil {
 		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
 	}
@@ -123,6 +126,16 @@ func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, 
 	read.SetMaxOpenConns(8)
 	read.SetMaxIdleConns(8)
 	return write, read, nil
+}
+
+// makePrivate makes a database that is not there yet one that only its owner can read;
+// its log follows it.
+func makePrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // sqliteDSN: WAL, so that readers never wait; synchronous FULL, because a claim

@@ -150,27 +150,6 @@ func fits(ctx context.Context, o Options, a Archive, plain string) error {
 	return (&Store{write: db, read: db, keys: Keys{Pepper: pepper}}).matchKeys(ctx)
 }
 
-// restoreFile puts a SQLite file that is ours in the place of another. The old one
-// keeps what its log holds.
-func restoreFile(ctx context.Context, fresh, path, suffix string) (old string, err error) {
-	db, err := openFile(fresh)
-	if err != nil {
-		return "", err
-	}
-	if err := errors.Join(migrateFile(ctx, db), db.Close()); err != nil {
-		return "", fmt.Errorf("bringing the backup up to date: %w", err)
-	}
-	if _, err := os.Stat(path); err == nil {
-		old = path + suffix
-		for _, part := range []string{"", "-wal", "-shm"} {
-			if err := os.Rename(path+part, old+part); err != nil && !errors.Is(err, os.ErrNotExist) {
-				return "", fmt.Errorf("putting the old database aside: %w", err)
-			}
-		}
-	}
-	return old, putInPlace(fresh, path)
-}
-
 // restorePostgres replaces the rows of all tables in one transaction, after a
 // backup of what was there beside the keys.
 func restorePostgres(ctx context.Context, o Options, file, suffix string) (old string, err error) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -215,11 +216,15 @@ func answerNotice(ctx context.Context, c *call, in *answerInput) (*answerOutput,
 			return nil, problem(http.StatusUnprocessableEntity, "invalid_request", "until is no date", "send it like 2033-12-31")
 		}
 	}
-	return once(ctx, c, func(ctx context.Context) (*answerOutput, error) {
+	out, err := once(ctx, c, func(ctx context.Context) (*answerOutput, error) {
 		out := &answerOutput{}
 		if out.Body.State = "done"; said.State == "accepted" {
 			out.Body.State = "accepted"
 		}
 		return out, c.Store.PartnerSaid(ctx, c.key.Partner(), id, said)
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, problem(http.StatusNotFound, "not_found", err.Error(), "one that was answered is gone; GET /v1/partner/notices lists those that are open")
+	}
+	return out, err
 }
