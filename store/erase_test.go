@@ -109,8 +109,8 @@ func gone(t *testing.T, s *store.Store, id int64) {
 	clean(t, s)
 }
 
-// TestErasureKilledBetweenAnyTwoItems: whatever was done before a crash, the
-// rest is done afterwards, and nothing is left.
+// TestErasureKilledBetweenAnyTwoItems: whatever was done before a crash, no
+// invariant is broken, the rest is done afterwards, and nothing is left.
 func TestErasureKilledBetweenAnyTwoItems(t *testing.T) {
 	engines(t, func(t *testing.T, o store.Options) {
 		for steps := range len(store.Inventory()) + 1 {
@@ -130,6 +130,7 @@ func TestErasureKilledBetweenAnyTwoItems(t *testing.T) {
 				}
 				must(t, s.Close())
 				s = opened(t, o)
+				clean(t, s)
 				must(t, s.Erase(context.Background(), id))
 				answers(t, s, id)
 				gone(t, s, id)
