@@ -20,8 +20,8 @@ type chaosFault struct {
 	draw func(p chaosPlan, r *rand.Rand, f *planned)
 	run  func(ctx context.Context, r *chaosRound, f planned) error
 	// uncertain is how many messages may be left of which nobody knows whether
-	// the relay has them, with n connections.
-	uncertain func(f planned, n int) int
+	// the relay has them, with n connections of each process.
+	uncertain func(p chaosPlan, f planned, n int) int
 }
 
 const diskFull = "full disk"
@@ -29,23 +29,24 @@ const diskFull = "full disk"
 // chaosFaults are all of them. New ones go to the end: seeds keep their plans.
 func chaosFaults() []chaosFault {
 	anywhere := func(chaosPlan) bool { return true }
-	none := func(planned, int) int { return 0 }
-	each := func(_ planned, n int) int { return n }
+	none := func(chaosPlan, planned, int) int { return 0 }
+	its := func(_ chaosPlan, _ planned, n int) int { return n }
+	every := func(p chaosPlan, _ planned, n int) int { return n * len(p.senders()) }
 	apart := func(p chaosPlan) bool {
 		return slices.ContainsFunc(p.processes, func(name string) bool { return !sends(name) })
 	}
 	return []chaosFault{
-		{"kill -9", anywhere, drawSender(0, 0), killed, each},
+		{"kill -9", anywhere, drawSender(0, 0), killed, its},
 		{"SIGSTOP", anywhere, drawSender(500*time.Millisecond, 3500*time.Millisecond), frozen, none},
-		{"long SIGSTOP", anywhere, drawSender(5500*time.Millisecond, 7*time.Second), frozen, each},
+		{"long SIGSTOP", anywhere, drawSender(5500*time.Millisecond, 7*time.Second), frozen, its},
 		{"kill -9 of another", apart, drawOther, killed, none},
 		{"FLUSHALL", func(p chaosPlan) bool { return p.redis }, drawLong(0, 0), flushed, none},
 		{"Redis away", func(p chaosPlan) bool { return p.redis }, drawLong(100*time.Millisecond, 2*time.Second), redisAway, none},
-		{"PostgreSQL restart", func(p chaosPlan) bool { return p.postgres }, drawLong(0, time.Second), postgresAway, each},
-		{"PostgreSQL kill -9", func(p chaosPlan) bool { return p.postgres }, drawLong(0, time.Second), postgresKilled, each},
+		{"PostgreSQL restart", func(p chaosPlan) bool { return p.postgres }, drawLong(0, time.Second), postgresAway, every},
+		{"PostgreSQL kill -9", func(p chaosPlan) bool { return p.postgres }, drawLong(0, time.Second), postgresKilled, every},
 		{"relay drops", func(p chaosPlan) bool { return !p.postfix }, drawVerb, relayDrops, atEnd},
 		{"relay refuses", func(p chaosPlan) bool { return !p.postfix }, drawVerb, relayRefuses, none},
-		{"relay away", anywhere, drawLong(200*time.Millisecond, 2*time.Second), relayAway, each},
+		{"relay away", anywhere, drawLong(200*time.Millisecond, 2*time.Second), relayAway, every},
 		{diskFull, anywhere, drawLong(300*time.Millisecond, 1500*time.Millisecond), fullDisk, none},
 		{"relay stalls", func(p chaosPlan) bool { return !p.postfix }, drawStall, relayStalls, none},
 		{"pause", anywhere, drawLong(100*time.Millisecond, 800*time.Millisecond), paused, none},
@@ -91,7 +92,7 @@ func drawStall(p chaosPlan, r *rand.Rand, f *planned) {
 }
 
 // atEnd: where the end of a message has no answer, its fate is unknown.
-func atEnd(f planned, _ int) int {
+func atEnd(_ chaosPlan, f planned, _ int) int {
 	if f.verb == "END" {
 		return f.many
 	}

@@ -65,10 +65,11 @@ func (r *chaosRound) passed() (all []handed) {
 	return all
 }
 
-// allowed is how many messages may have an unknown fate after these faults.
+// allowed is how many messages may have an unknown fate after these faults: one of
+// each connection that they cut.
 func (r *chaosRound) allowed() (n int) {
 	for _, f := range r.plan.faults {
-		n += faultNamed(f.fault).uncertain(f, r.connections)
+		n += faultNamed(f.fault).uncertain(r.plan, f, r.connections)
 	}
 	return n
 }

@@ -120,10 +120,13 @@ func sends(process string) bool {
 	return strings.HasPrefix(process, "serve") || strings.HasPrefix(process, "worker")
 }
 
-// sender draws one of the processes that hand mail over.
-func (p chaosPlan) sender(r *rand.Rand) string {
-	return anyOf(r, slices.DeleteFunc(slices.Clone(p.processes), func(name string) bool { return !sends(name) }))
+// senders are the processes that hand mail over.
+func (p chaosPlan) senders() []string {
+	return slices.DeleteFunc(slices.Clone(p.processes), func(name string) bool { return !sends(name) })
 }
+
+// sender draws one of them.
+func (p chaosPlan) sender(r *rand.Rand) string { return anyOf(r, p.senders()) }
 
 // has tells whether a plan holds a fault.
 func (p chaosPlan) has(fault string) bool {
