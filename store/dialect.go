@@ -114,7 +114,7 @@ func openSQLite(path string, connect func(dsn string) (*sql.DB, error)) (write, 
 		return nil, nil, fmt.Errorf("making the folder of the database: %w", err)
 	}
 	if err := makePrivate(path); err != nil {
-		return nil, nil, fmt.Errorf("making the database: %w", err)
+		return nil, nil, fmt.Errorf("opening the database: %w", err)
 	}
 	if write, err = connect(sqliteDSN(path, "immediate", 8000)); err != nil {
 		return nil, nil, fmt.Errorf("opening %s: %w", path, err)
