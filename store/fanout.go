@@ -79,7 +79,7 @@ func (t *tx) fanOut(ctx context.Context, id int64, read stretch) (done bool, err
 	} else if err := t.reach(ctx, &now); err != nil {
 		return false, err
 	}
-	written, err := t.writeDeliveries(ctx, now.Campaign, now.reached, batchSize(now.bound-now.last))
+	written, err := t.writeDeliveries(ctx, now, batchSize(now.bound-now.last), early)
 	if err != nil {
 		return false, err
 	}
@@ -205,10 +205,10 @@ func scanBrief(row scanner) (p Person, err error) {
 
 // writeDeliveries writes a row for everybody reached, and jobs of so many messages
 // for those who are to be sent to. written counts the rows: not those of people who had
-// one, or who are no more as they were reached.
-func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, size int) (written int, err error) {
-	due := 0
-	for _, r := range all {
+// one, or, where they were read early, who are no more as they were.
+func (t *tx) writeDeliveries(ctx context.Context, s stretch, size int, early bool) (written int, err error) {
+	c, due := s.Campaign, 0
+	for _, r := range s.reached {
 		if r.reason == "" {
 			due++
 		}
@@ -219,7 +219,7 @@ func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, siz
 		return 0, err
 	}
 	waiting, skipped := make([]any, 0, 3*due), []any(nil)
-	for _, r := range all {
+	for _, r := range s.reached {
 		if r.reason != "" {
 			skipped = append(skipped, r.key, r.person, string(r.reason))
 			continue
@@ -228,23 +228,25 @@ func (t *tx) writeDeliveries(ctx context.Context, c Campaign, all []reached, siz
 		// side by side, and a group of claims writes few pages.
 		waiting = append(waiting, r.key, r.person, first+int64(len(waiting)/3%jobs))
 	}
-	if written, err = t.insertDeliveries(ctx, c, `'waiting', '', v.column3`, "BIGINT", waiting); err != nil {
+	if written, err = t.insertDeliveries(ctx, c, `'waiting', '', v.column3`, "BIGINT", waiting, early); err != nil {
 		return 0, err
 	}
-	further, err := t.insertDeliveries(ctx, c, `'skipped', v.column3, NULL`, "TEXT", skipped)
+	further, err := t.insertDeliveries(ctx, c, `'skipped', v.column3, NULL`, "TEXT", skipped, early)
 	return written + further, err
 }
 
-// insertDeliveries writes rows of key, person and a third value, whose type is kind, for
-// those who still have that key.
-func (t *tx) insertDeliveries(ctx context.Context, c Campaign, columns, kind string, values []any) (written int, err error) {
+// insertDeliveries writes rows of key, person and a third value, whose type is kind.
+// Of people who were read early it writes those who still have that key.
+func (t *tx) insertDeliveries(ctx context.Context, c Campaign, columns, kind string, values []any, early bool) (written int, err error) {
 	if len(values) == 0 {
 		return 0, nil
 	}
 	table, args := t.s.d.given(values, 3, "TEXT", "BIGINT", kind)
+	if early {
+		table += ` JOIN person p ON p.id = v.column2 AND p.address = v.column1`
+	}
 	n, err := t.exec(ctx, `INSERT INTO delivery (campaign, address, person, state, reason, job, changed)
-		SELECT CAST($1 AS BIGINT), v.column1, v.column2, `+columns+`, CAST($2 AS BIGINT)
-		FROM `+table+` JOIN person p ON p.id = v.column2 AND p.address = v.column1 WHERE true ON CONFLICT DO NOTHING`,
+		SELECT CAST($1 AS BIGINT), v.column1, v.column2, `+columns+`, CAST($2 AS BIGINT) FROM `+table+` WHERE true ON CONFLICT DO NOTHING`,
 		append([]any{c.ID, t.now.UnixMicro()}, args...)...)
 	if err != nil {
 		return 0, fmt.Errorf("writing deliveries: %w", err)
