@@ -18,9 +18,9 @@ const BounceAge = 14 * 24 * time.Hour
 
 // sent is the delivery that a report is about.
 type sent struct {
-	campaign, endAt int64
-	state, class    string
-	returned        bool
+	campaign, endAt   int64
+	inFlight, planned bool // no result yet; no second copy yet
+	returned          bool
 }
 
 // bounce acts only on reports that name a message of ours by what only its
@@ -38,38 +38,81 @@ func (t *tx) bounce(ctx context.Context, m Inbound) (outcome string, k kept, pau
 	}
 	k.key = l.Address.String()
 	fate := t.fateOf(m.Request.Bounces, l.Address)
-	if fate.Action != "failed" || d.returned || m.Received.Sub(time.UnixMicro(d.endAt)) > BounceAge {
+	if fate.Action != "failed" || d.returned || m.Received.Sub(time.UnixMicro(d.endAt)) > BounceAge || d.planned && !fate.Hard {
 		return "no_action", k, 0, nil
 	}
 	held, err := t.lockKeys(ctx, []consent.Key{l.Address})
 	if err != nil {
 		return "", kept{}, 0, err
 	}
-	n, err := t.exec(ctx, `UPDATE delivery SET state = 'accepted', returned = $3, changed = $3 WHERE address = $1 AND campaign = $2
-		AND state IN ('accepted', 'uncertain') AND returned IS NULL`, k.key, d.campaign, t.now.UnixMicro())
-	if err == nil && n > 0 {
-		hard := fate.Hard
-		err = t.happened(ctx, happening{event: "bounce", kind: "message.bounced", at: t.now, subject: held[l.Address].subject,
-			body: HookBody{Campaign: strconv.FormatInt(d.campaign, 10), Hard: &hard, Status: fate.Status}})
-	}
-	switch {
-	case err != nil:
-		err = fmt.Errorf("noting a returned message: %w", err)
-	case n > 0 && fate.Hard && held[l.Address].state.Dead == 0:
-		_, err = t.record(ctx, held, []act{{key: l.Address, scope: consent.ScopeDead, choice: consent.Set,
-			received: m.Received, via: consent.ViaBounce, evidence: evidence(m)}})
-	case n > 0 && fate.Policy:
-		paused, err = t.policyRefused(ctx, d.campaign, fate.Status)
-	}
+	paused, err = t.cameBack(ctx, d, held, m, fate)
 	return "returned", k, paused, err
 }
+
+// cameBack writes down what a report that is believed says.
+func (t *tx) cameBack(ctx context.Context, d sent, held map[consent.Key]*standing, m Inbound, fate consent.Bounce) (paused int64, err error) {
+	who := m.Request.Link.Address
+	marked, err := t.markReturned(ctx, d, who.String())
+	if err != nil {
+		return 0, fmt.Errorf("noting a returned message: %w", err)
+	}
+	dies := fate.Hard && held[who].state.Dead == 0
+	if !marked && !(d.planned && dies) {
+		return 0, nil
+	}
+	if err := t.happened(ctx, happening{event: "bounce", kind: "message.bounced", at: t.now, subject: held[who].subject,
+		body: HookBody{Campaign: strconv.FormatInt(d.campaign, 10), Hard: &fate.Hard, Status: fate.Status}}); err != nil {
+		return 0, fmt.Errorf("noting a returned message: %w", err)
+	}
+	switch {
+	case dies:
+		_, err = t.record(ctx, held, []act{{key: who, scope: consent.ScopeDead, choice: consent.Set,
+			received: m.Received, via: consent.ViaBounce, evidence: evidence(m)}})
+	case fate.Policy:
+		paused, err = t.policyRefused(ctx, d.campaign, fate.Status)
+	}
+	return paused, err
+}
+
+// markReturned notes that the message came back. Where its own result is not known
+// yet, because a report can be faster than the reply of the server that wrote it, or
+// the worker died before it wrote the reply down, the report is the result.
+func (t *tx) markReturned(ctx context.Context, d sent, key string) (marked bool, err error) {
+	if d.inFlight {
+		if err := t.endClaim(ctx, d.campaign, key); err != nil {
+			return false, err
+		}
+	}
+	n, err := t.exec(ctx, `UPDATE delivery SET state = 'accepted', returned = $3, changed = $3 WHERE address = $1 AND campaign = $2
+		AND state IN ('accepted', 'uncertain') AND returned IS NULL`, key, d.campaign, t.now.UnixMicro())
+	return n > 0, err
+}
+
+// endClaim calls a message that is in flight uncertain, unless its result came
+// meanwhile.
+func (t *tx) endClaim(ctx context.Context, campaign int64, key string) error {
+	found, err := t.QueryContext(ctx, `DELETE FROM claim WHERE campaign = $1 AND address = $2 RETURNING campaign, address, token, at`, campaign, key)
+	if err != nil {
+		return err
+	}
+	claims, err := gather(found, scanClaim)
+	if err != nil || len(claims) == 0 {
+		return err
+	}
+	return t.markUncertain(ctx, claims)
+}
+
+// handedOver is true of a message that somebody has had whole, so that what names it
+// may be believed: also while its result is awaited, and before a second copy.
+const handedOver = `(d.state IN ('accepted', 'uncertain') OR k.token IS NOT NULL OR d.state IN ('waiting', 'deferred') AND d.claimed IS NOT NULL)`
 
 // sentTo finds the delivery that a link of a return path names; the link holds
 // only the end of the campaign's number.
 func (t *tx) sentTo(ctx context.Context, l consent.Link) (d sent, found bool, err error) {
-	err = t.QueryRowContext(ctx, `SELECT d.campaign, COALESCE(d.end_at, d.claimed), d.state, c.class, d.returned IS NOT NULL
-		FROM delivery d JOIN campaign c ON c.id = d.campaign WHERE d.address = $1 AND c.id % 65536 = $2 AND d.state IN ('accepted', 'uncertain')
-		ORDER BY c.id DESC LIMIT 1`, l.Address.String(), int(l.Scope)).Scan(&d.campaign, &d.endAt, &d.state, &d.class, &d.returned)
+	err = t.QueryRowContext(ctx, `SELECT d.campaign, COALESCE(k.at, d.end_at, d.claimed), k.token IS NOT NULL, k.token IS NULL AND d.state IN ('waiting', 'deferred'),
+		d.returned IS NOT NULL FROM delivery d JOIN campaign c ON c.id = d.campaign LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address
+		WHERE d.address = $1 AND c.id % 65536 = $2 AND `+handedOver+`
+		ORDER BY c.id DESC LIMIT 1`, l.Address.String(), int(l.Scope)).Scan(&d.campaign, &d.endAt, &d.inFlight, &d.planned, &d.returned)
 	if errors.Is(err, sql.ErrNoRows) {
 		return d, false, nil
 	}

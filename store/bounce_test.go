@@ -152,3 +152,86 @@ func TestBounceSpeaksOfItsRecipient(t *testing.T) {
 		}
 	}
 }
+
+// TestReportFasterThanTheResult: a server can return a message before its own reply
+// was written down, and before a worker that died is swept up after.
+func TestReportFasterThanTheResult(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 4)
+		id := campaign(t, s)
+		d := desk(t, s, "w1")
+		for i, late := range []store.Outcome{store.Accepted, store.Refused, store.Deferred, store.Uncertain} {
+			ask := store.Ask{Campaign: id, Address: keyOf(t, s, fmt.Sprintf("p%d@example.com", i))}
+			v, err := d.Claim(ctx, ask)
+			must(t, err)
+			if f := returned(t, s, int64(i+1), ask.Address, id, time.Now(), missing); f.Outcome != "returned" {
+				t.Errorf("before the result (%s): %+v", late, f)
+			}
+			clean(t, s)
+			d.Finish(store.Result{Ask: ask, Token: v.Token, Outcome: late, EndAt: time.Now(), Due: time.Now()})
+			must(t, d.Flush(ctx))
+			if e, err := s.Explain(ctx, fmt.Sprintf("p%d@example.com", i)); err != nil || !e.State.Dead {
+				t.Errorf("p%d is not dead (%v)", i, err)
+			}
+			if f := returned(t, s, int64(i+101), ask.Address, id, time.Now(), missing); f.Outcome != "no_action" {
+				t.Errorf("a second time (%s): %+v", late, f)
+			}
+		}
+		if a, err := s.Account(ctx, id); err != nil || a.Returned != 4 || a.Accepted != 4 || a.InFlight != 0 {
+			t.Errorf("%+v, %v", a, err)
+		}
+		clean(t, s)
+	})
+}
+
+// TestSpamReportFasterThanTheResult comes from a mail provider by HTTP.
+func TestSpamReportFasterThanTheResult(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		people(t, s, 1)
+		id := campaign(t, s)
+		ask := store.Ask{Campaign: id, Address: keyOf(t, s, "p0@example.com")}
+		_, err := desk(t, s, "w1").Claim(ctx, ask)
+		must(t, err)
+		f, err := s.RecordEvent(ctx, store.ProviderEvent{Provider: "p", ID: "1", Complaint: true, Message: fmt.Sprintf("%d.%s@example.com", id, ask.Address)})
+		must(t, err)
+		if n, err := s.Complaints(ctx, id); f.Outcome != "spam_report" || n != 1 || err != nil {
+			t.Errorf("%+v, %d complaints, %v", f, n, err)
+		}
+		clean(t, s)
+	})
+}
+
+// TestAlertReturnedBeforeItsSecondCopy: the first copy is known to have come to
+// nobody, so the second is not sent.
+func TestAlertReturnedBeforeItsSecondCopy(t *testing.T) {
+	datedEngines(t, func(t *testing.T, s *dated) {
+		ctx := context.Background()
+		people(t, s.Store, 1)
+		id, _, err := s.AddCampaign(ctx, store.Campaign{Name: "a", Class: consent.Alert, Service: 1, Source: "x", Audience: "all", AlertKey: "k"})
+		must(t, err)
+		must(t, s.Start(ctx, id))
+		fansOut(ctx, t, s.Store, id)
+		d := desk(t, s.Store, "w1")
+		ask := store.Ask{Campaign: id, Address: keyOf(t, s.Store, "p0@example.com")}
+		v, err := d.Claim(ctx, ask)
+		must(t, err)
+		d.Finish(store.Result{Ask: ask, Token: v.Token, Outcome: store.Uncertain, EndAt: s.at})
+		must(t, d.Flush(ctx))
+		s.at = s.at.Add(store.AlertRetry + time.Second)
+		if n, err := s.Requeue(ctx); err != nil || n != 1 {
+			t.Fatalf("%d come again, %v", n, err)
+		}
+		if f := returned(t, s.Store, 1, ask.Address, id, s.at, consent.Bounce{Action: "failed", Status: "4.4.7"}); f.Outcome != "no_action" {
+			t.Errorf("what passes: %+v", f)
+		}
+		if f := returned(t, s.Store, 2, ask.Address, id, s.at, missing); f.Outcome != "returned" {
+			t.Errorf("what is gone: %+v", f)
+		}
+		if v, err := d.Claim(ctx, ask); err != nil || v.Skipped != consent.DeadAddress {
+			t.Errorf("the second copy: %+v, %v", v, err)
+		}
+		clean(t, s.Store)
+	})
+}

@@ -58,8 +58,10 @@ func (t *tx) complainedOf(ctx context.Context, l consent.Link, received time.Tim
 		d, found, err := t.sentTo(ctx, l)
 		return d.campaign, found && received.Sub(time.UnixMicro(d.endAt)) <= BounceAge, err
 	}
-	err = t.QueryRowContext(ctx, `SELECT d.campaign FROM delivery d JOIN campaign c ON c.id = d.campaign WHERE d.address = $1 AND d.state IN ('accepted', 'uncertain')
-		AND c.class IN ('newsletter', 'partner_offer') AND ($2 = 0 OR c.topic = $2) AND COALESCE(d.end_at, d.claimed) > $3 ORDER BY COALESCE(d.end_at, d.claimed) DESC LIMIT 1`,
+	err = t.QueryRowContext(ctx, `SELECT d.campaign FROM delivery d JOIN campaign c ON c.id = d.campaign
+		LEFT JOIN claim k ON k.campaign = d.campaign AND k.address = d.address WHERE d.address = $1 AND `+handedOver+`
+		AND c.class IN ('newsletter', 'partner_offer') AND ($2 = 0 OR c.topic = $2) AND COALESCE(k.at, d.end_at, d.claimed) > $3
+		ORDER BY COALESCE(k.at, d.end_at, d.claimed) DESC LIMIT 1`,
 		l.Address.String(), int(l.Scope), received.Add(-BounceAge).UnixMicro()).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, false, nil
