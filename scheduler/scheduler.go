@@ -69,8 +69,8 @@ const (
 func (s *Scheduler) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	done := make(chan struct{}, 8)
-	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.alertLoop, s.sweepLoop, s.listenLoop, s.clockLoop, s.journalLoop, s.beatLoop} {
+	done := make(chan struct{}, 9)
+	for _, loop := range []func(context.Context){s.carryLoop, s.fanLoop, s.alertLoop, s.sweepLoop, s.finishLoop, s.listenLoop, s.clockLoop, s.journalLoop, s.beatLoop} {
 		go func() {
 			loop(ctx)
 			done <- struct{}{}
@@ -82,16 +82,21 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	return nil
 }
 
+// bell gives a channel that is closed when it rings.
+type bell func() <-chan struct{}
+
+func never() <-chan struct{} { return nil }
+
 // every calls step at once, then whenever the store is poked or the pause is
 // over. Errors are told, and the step is tried again.
 func (s *Scheduler) every(ctx context.Context, pause time.Duration, what string, step func(context.Context) error) {
-	s.whenever(ctx, pause, what, func() <-chan struct{} { return nil }, step)
+	s.whenever(ctx, pause, what, s.Store.Poked, never, step)
 }
 
-// whenever is every, with another bell beside the store's pokes.
-func (s *Scheduler) whenever(ctx context.Context, pause time.Duration, what string, bell func() <-chan struct{}, step func(context.Context) error) {
+// whenever is every, with two bells of one's own.
+func (s *Scheduler) whenever(ctx context.Context, pause time.Duration, what string, one, other bell, step func(context.Context) error) {
 	for ctx.Err() == nil {
-		poked, rung := s.Store.Poked(), bell()
+		poked, rung := one(), other()
 		wait := pause
 		if err := step(ctx); err != nil && ctx.Err() == nil {
 			s.Log.Error("scheduler_step_failed", "step", what, "error", err)
@@ -107,7 +112,7 @@ func (s *Scheduler) whenever(ctx context.Context, pause time.Duration, what stri
 }
 
 func (s *Scheduler) carryLoop(ctx context.Context) {
-	s.whenever(ctx, look, "carry", s.Store.Room, func(ctx context.Context) error {
+	s.whenever(ctx, look, "carry", s.Store.Poked, s.Store.Room, func(ctx context.Context) error {
 		return s.carry(ctx, func(queue string) bool { return !urgent(queue) })
 	})
 }
@@ -147,10 +152,17 @@ func (s *Scheduler) journalLoop(ctx context.Context) {
 	}
 }
 
+// sweepLoop hears no bell: what it looks for becomes true with time. Each look goes
+// through all open claims, and in PostgreSQL through those that ended since it was
+// last tidied.
 func (s *Scheduler) sweepLoop(ctx context.Context) {
-	s.whenever(ctx, sweepTime, "sweep", s.Store.Room, func(ctx context.Context) error {
-		return errors.Join(s.sweep(ctx), s.findLost(ctx), s.Store.DropRetries(ctx), s.finish(ctx))
+	s.whenever(ctx, sweepTime, "sweep", never, never, func(ctx context.Context) error {
+		return errors.Join(s.sweep(ctx), s.findLost(ctx), s.Store.DropRetries(ctx))
 	})
+}
+
+func (s *Scheduler) finishLoop(ctx context.Context) {
+	s.whenever(ctx, sweepTime, "finish", s.Store.Poked, s.Store.Room, s.finish)
 }
 
 // carry hands the numbers of ready jobs to their queues. A queue never holds

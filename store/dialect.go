@@ -166,6 +166,16 @@ func passing(err error) bool {
 	return errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
+// taken tells whether an error means that there is a row of that key already.
+func taken(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "23505" // unique_violation
+	}
+	var lite *sqlite.Error
+	return errors.As(err, &lite) && lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
+}
+
 // Full tells whether an error means that the disk is full, so that the hint
 // can say so.
 func Full(err error) bool {

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,7 +64,11 @@ func TestPlantedBreachesAreFound(t *testing.T) {
 		inhabited(t, s)
 		clean(t, s)
 		missing := []string{"I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12"}
-		for _, one := range plants {
+		all := plants
+		if strings.HasPrefix(o.URL, "postgres") { // SQLite itself refuses it
+			all = append(slices.Clone(plants), plant{"I3", "of no campaign", `INSERT INTO delivery (campaign, address, state, changed) VALUES (4711, 'x', 'waiting', 1)`, "4711/x"})
+		}
+		for _, one := range all {
 			before, err := s.Verify(ctx)
 			must(t, err)
 			must(t, s.Do(ctx, one.query))

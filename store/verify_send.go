@@ -29,7 +29,8 @@ func (t *tx) verifyOnce(ctx context.Context, v *Invariant) error {
 }
 
 // verifyOutcomes: in a campaign that is over nobody waits; in one that is not,
-// everybody of its audience is written, and who was put off has a time.
+// everybody of its audience is written, and who was put off has a time. No delivery is
+// without a campaign.
 func (t *tx) verifyOutcomes(ctx context.Context, v *Invariant) error {
 	return t.verifyBy(ctx, v, `SELECT count(*) FROM delivery`, `SELECT d.campaign || '/' || d.address FROM delivery d JOIN campaign c ON c.id = d.campaign
 		LEFT JOIN retry r ON r.campaign = d.campaign AND r.address = d.address
@@ -42,7 +43,8 @@ func (t *tx) verifyOutcomes(ctx context.Context, v *Invariant) error {
 			WHERE c.state IN ('sending', 'paused') AND c.fanned = 1 AND c.audience = 'all' AND c.service IS NULL AND c.only_to = ''
 			AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.campaign = c.id AND d.address = p.address)
 			AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.campaign = c.id AND d.person = p.id)
-		UNION ALL SELECT 'campaign ' || id FROM campaign WHERE state = 'done' AND fanned = 0`)
+		UNION ALL SELECT 'campaign ' || id FROM campaign WHERE state = 'done' AND fanned = 0
+		UNION ALL SELECT d.campaign || '/' || d.address FROM delivery d WHERE NOT EXISTS (SELECT 1 FROM campaign c WHERE c.id = d.campaign)`)
 }
 
 // verifyCarried: a job that was handed to the queue comes back or is carried

@@ -18,6 +18,9 @@ func Plant(t testing.TB, url, data, query string) {
 	if name == "" {
 		name = filepath.Join(data, "heed.db")
 	}
+	if driver == "sqlite" { // who serves may be writing
+		name = "file:" + name + "?_pragma=busy_timeout(15000)"
+	}
 	db, err := sql.Open(driver, name)
 	if err != nil {
 		t.Fatal(err)
