@@ -150,13 +150,30 @@ func (g *group) readCampaigns(found scanned) error {
 	return found.Err()
 }
 
+// learn notes which campaigns ask for no counts.
+func (g *group) learn(s *Store) {
+	for id, r := range g.running {
+		if !r.counts() {
+			s.plain.LoadOrStore(id, true)
+		}
+	}
+}
+
+// counts tells whether the decision asks for what a person holds or was sent.
+func (r running) counts() bool {
+	return r.service != 0 || r.policy != "" || r.class == string(consent.Alert)
+}
+
 // counting gives what the decision needs to know of a person beside their state: what
-// they hold, and what they were sent. SQLite is not asked where no campaign of the
-// group wants to know; PostgreSQL gets the question before it has told.
+// they hold, and what they were sent. It is not asked for where no campaign of the group
+// wants to know. PostgreSQL gets the question before it has told of the campaigns; what
+// they want never changes once they are sent, so that they are known from the group before.
 func (g *group) counting(t *tx) (columns, from string, args []any) {
-	wanted := !t.s.d.sqlite()
-	for _, r := range g.running {
-		wanted = wanted || r.service != 0 || r.policy != "" || r.class == string(consent.Alert)
+	wanted := false
+	for _, id := range g.campaigns() {
+		r, told := g.running[id]
+		_, plain := t.s.plain.Load(id)
+		wanted = wanted || told && r.counts() || !told && !plain && !t.s.d.sqlite()
 	}
 	if !wanted {
 		return `1, 0`, ``, nil

@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 
 	"heed/consent"
 )
@@ -16,7 +18,11 @@ import (
 type claimLines struct {
 	config *pgx.ConnConfig
 	free   chan *pgx.Conn
+	looks  *sql.DB // planned alike, for those who look again and again
 }
+
+// lookers is how many of those ask at once: above all lanes for their next batch.
+const lookers = 4
 
 // byIndex fixes how the statements of a claim are carried out: planned once, in the
 // order in which they name their tables, row by row along the indexes. PostgreSQL
@@ -31,7 +37,15 @@ func openLines(url string) (*claimLines, error) {
 	if err != nil {
 		return nil, errPostgresURL
 	}
-	return &claimLines{config: config, free: make(chan *pgx.Conn, 4)}, nil
+	looks := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(plannedOnce))
+	looks.SetMaxOpenConns(lookers)
+	looks.SetMaxIdleConns(lookers)
+	return &claimLines{config: config, free: make(chan *pgx.Conn, 4), looks: looks}, nil
+}
+
+func plannedOnce(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, byIndex+`; `+letGo, pgx.QueryExecModeSimpleProtocol)
+	return err
 }
 
 // take gives a connection; whoever took it gives it back.
@@ -45,7 +59,7 @@ func (l *claimLines) take(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, byIndex+`; `+letGo, pgx.QueryExecModeSimpleProtocol); err != nil {
+	if err := plannedOnce(ctx, conn); err != nil {
 		conn.Close(ctx)
 		return nil, err
 	}
@@ -65,7 +79,22 @@ func (l *claimLines) give(conn *pgx.Conn, good bool) {
 	conn.Close(context.Background())
 }
 
+// lanesOfDesk is for how many lanes a second desk pays: while PostgreSQL, one process
+// for each desk, works at the claims of some, the messages of the others go out. Of
+// fewer the groups would be so small that it costs more than it brings.
+const lanesOfDesk = 20
+
+// Desks is how many desks a worker with so many lanes should open. SQLite has one
+// writer.
+func (s *Store) Desks(lanes int) int {
+	if s.lines == nil {
+		return 1
+	}
+	return min(max(1, lanes/lanesOfDesk), cap(s.lines.free))
+}
+
 func (l *claimLines) close() {
+	l.looks.Close()
 	for {
 		select {
 		case conn := <-l.free:
@@ -86,6 +115,7 @@ func (s *Store) claimPiped(ctx context.Context, g *group) error {
 	t := &tx{s: s}
 	t.tick()
 	if err = g.ask(ctx, t, conn); err == nil {
+		g.learn(s)
 		g.decide(t)
 		err = g.write(ctx, t, conn)
 	}

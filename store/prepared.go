@@ -96,11 +96,12 @@ func (t *tx) QueryRowContext(ctx context.Context, query string, args ...any) *sq
 	return t.Tx.QueryRowContext(ctx, t.s.d.text(query), args...)
 }
 
-// look runs a query of those who look again and again, on the pool of readers. Its
-// text must be one of a few: each stays compiled.
+// look runs a query of those who look again and again, on a pool of readers. Its
+// text must be one of a few: each stays compiled, or planned. It must name its tables
+// in the order in which they are to be read, and find each by an index.
 func (s *Store) look(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if s.prepared == nil {
-		return s.read.QueryContext(ctx, query, args...)
+		return s.lines.looks.QueryContext(ctx, query, args...)
 	}
 	st, err := s.looking(ctx, query)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *Store) look(ctx context.Context, query string, args ...any) (*sql.Rows,
 // lookRow is look for one row.
 func (s *Store) lookRow(ctx context.Context, query string, args ...any) scanner {
 	if s.prepared == nil {
-		return s.read.QueryRowContext(ctx, query, args...)
+		return s.lines.looks.QueryRowContext(ctx, query, args...)
 	}
 	st, err := s.looking(ctx, query)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,6 +65,7 @@ type Store struct {
 	write, read *sql.DB
 	d           dialect
 	lines       *claimLines // nil on SQLite
+	plain       sync.Map    // numbers of campaigns whose claims ask for no counts; of lines
 	keys        Keys
 	journal     *journal // nil: none is kept
 	replayed    int

@@ -15,21 +15,22 @@ import (
 // messages. Which relay it leads to is chosen batch by batch; connections are
 // kept from batch to batch.
 type lane struct {
-	w     *Worker
-	queue string
-	relay *relay // of the batch; nil: none is chosen
-	bound bool   // to that relay, whose limits the batch has passed
-	conn  *mailer.Conn
-	rooms []*room   // in which no message is being made
-	since time.Time // the batch has it
+	w      *Worker
+	queue  string
+	number int    // among those of its queue
+	relay  *relay // of the batch; nil: none is chosen
+	bound  bool   // to that relay, whose limits the batch has passed
+	conn   *mailer.Conn
+	rooms  []*room   // in which no message is being made
+	since  time.Time // the batch has it
 }
 
 // madeAhead is how many messages of a lane are made before it is their turn: one
 // goes with the end of the one before, one is ready behind it.
 const madeAhead = 2
 
-func newLane(w *Worker, queue string) *lane {
-	l := &lane{w: w, queue: queue}
+func newLane(w *Worker, queue string, number int) *lane {
+	l := &lane{w: w, queue: queue, number: number}
 	for range madeAhead {
 		l.rooms = append(l.rooms, &room{})
 	}
@@ -58,8 +59,8 @@ const laneTime = 2 * time.Second
 // givesWay tells whether a batch makes room now: for another campaign, or for another
 // worker that has too few of a relay's connections.
 func (w *Worker) givesWay(b batch) bool {
-	*b.gave = w.Now().Sub(b.lane.since) > laneTime && (w.crowd.others(b) || w.pace.owes(b.lane.relay, b.j.Queue))
-	return *b.gave
+	b.course.gave = w.Now().Sub(b.lane.since) > laneTime && (w.crowd.others(b) || w.pace.owes(b.lane.relay, b.j.Queue))
+	return b.course.gave
 }
 
 // crowd is who waits for a lane.

@@ -31,7 +31,7 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	b := batch{c: c, j: j, lists: lists, gave: new(bool)}
+	b := batch{c: c, j: j, lists: lists, course: &course{}}
 	rest, err := w.inTurn(ctx, b, letters)
 	if err != nil {
 		w.Log.Error("pace_failed", "step", "turns", "error", err)
@@ -46,11 +46,11 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 // batch is what all letters of a job share.
 type batch struct {
 	*lane
-	c     *content
-	j     store.Job
-	lists store.Lists
-	used  map[consent.Key]bool // who got something; nil where nobody wants to know
-	gave  *bool                // it made room for another campaign's
+	c      *content
+	j      store.Job
+	lists  store.Lists
+	used   map[consent.Key]bool // who got something; nil where nobody wants to know
+	course *course
 }
 
 // round sends letters by one lane, over the relay that was chosen for them; nil:
@@ -62,6 +62,9 @@ func (w *Worker) round(ctx context.Context, b batch, r *relay, letters []store.L
 		b.lane.leave()
 		w.lanes[b.j.Queue] <- b.lane
 	}()
+	if err := b.course.takes(ctx, b.lane.desk()); err != nil {
+		return 0, false
+	}
 	return w.walk(ctx, b, letters)
 }
 
@@ -80,10 +83,10 @@ func (w *Worker) lists(ctx context.Context, c *content, letters []store.Letter) 
 
 func (w *Worker) endBatch(ctx context.Context, b batch, rest time.Duration) error {
 	j := b.j
-	if done, err := w.desk.End(j); done || err != nil {
+	if done, err := b.course.end(j); done || err != nil {
 		return err
 	}
-	if err := w.desk.Flush(ctx); err != nil {
+	if err := b.course.flush(ctx); err != nil {
 		return err
 	}
 	left, err := w.Store.Waiting(ctx, j)
@@ -93,7 +96,7 @@ func (w *Worker) endBatch(ctx context.Context, b batch, rest time.Duration) erro
 	if left == 0 {
 		return w.Store.EndJob(ctx, j, time.Time{})
 	}
-	if *b.gave {
+	if b.course.gave {
 		return w.Store.Rest(ctx, j, j.Pace, w.Now().Add(rest))
 	}
 	if rest == 0 && !w.stopped() {
@@ -167,7 +170,7 @@ type passage struct {
 // claim is called when everything but the end is with the relay.
 func (p *passage) claim(ctx context.Context) (bool, error) {
 	for {
-		v, err := p.w.desk.Claim(ctx, p.letter.Ask)
+		v, err := p.lane.desk().Claim(ctx, p.letter.Ask)
 		if err != nil {
 			return false, err
 		}
@@ -212,7 +215,7 @@ func (p *passage) settle(r mailer.Result, j store.Job) step {
 	default:
 		return p.givenBack(result, r)
 	}
-	p.w.desk.Finish(result)
+	p.lane.desk().Finish(result)
 	p.w.figures.sent(p.c.Class, result.Outcome, p.w.Now().Sub(p.began))
 	return next
 }
@@ -222,14 +225,14 @@ func (p *passage) settle(r mailer.Result, j store.Job) step {
 func (p *passage) deferred(result store.Result, r mailer.Result, j store.Job) step {
 	if (r.Code == 0 || r.Code == 421) && j.Attempts < stubborn {
 		result.Outcome = store.GivenBack
-		p.w.desk.Finish(result)
+		p.lane.desk().Finish(result)
 		return relayAway
 	}
 	result.Outcome, result.Due = store.Deferred, p.w.Now().Add(p.w.patience(p.c, p.letter.Attempts))
 	if p.c.since(p.w.Now()) > giveUp(p.c.Class) {
 		result.Outcome = store.Expired
 	}
-	p.w.desk.Finish(result)
+	p.lane.desk().Finish(result)
 	p.w.figures.sent(p.c.Class, result.Outcome, p.w.Now().Sub(p.began))
 	return goOn
 }
@@ -248,7 +251,7 @@ func (p *passage) skipped(r mailer.Result) step {
 func (p *passage) givenBack(result store.Result, r mailer.Result) step {
 	result.Outcome = store.GivenBack
 	if result.Token != 0 {
-		p.w.desk.Finish(result)
+		p.lane.desk().Finish(result)
 	}
 	if r.Err != nil && !p.w.stopped() {
 		p.w.Log.Warn("message_given_back", "campaign", p.c.ID, "error", r.Err)

@@ -165,7 +165,7 @@ func (w *world) employ(ctx context.Context, p *process) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p.worker.desk = p.store.NewDesk(p.worker.id, func(error) {})
+	p.worker.openDesks()
 	go w.beat(ctx, p)
 	for queue, n := range map[string]int{"newsletter": 2, "alert": 1, "privacy": 1} {
 		for i := range n {
@@ -273,7 +273,7 @@ func (w *world) handOn(p *process) {
 // bury ends what is left of a dead process.
 func (w *world) bury(p *process) {
 	if p.worker != nil {
-		p.worker.desk.Close()
+		p.worker.closeDesks()
 	}
 	_ = p.store.Close() // it was cut off
 }

@@ -69,7 +69,7 @@ type Options struct {
 type Worker struct {
 	Options
 	id       string
-	desk     *store.Desk
+	desks    []*store.Desk
 	relays   *relays
 	pace     *pace
 	contents contents
@@ -106,8 +106,8 @@ func New(o Options) (*Worker, error) {
 	}
 	for queue, n := range w.concurrency() {
 		w.lanes[queue] = make(chan *lane, n)
-		for range n {
-			w.lanes[queue] <- newLane(w, queue)
+		for i := range n {
+			w.lanes[queue] <- newLane(w, queue, i)
 		}
 	}
 	return w, nil
@@ -140,7 +140,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err := w.register(hard); err != nil {
 		return err
 	}
-	w.desk = w.Store.NewDesk(w.id, func(err error) { w.Log.Error("claims_failed", "error", err) })
+	w.openDesks()
 	w.pace.shareRelays(hard)
 	servers, err := w.serve()
 	if err != nil {
@@ -160,7 +160,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		all.Go(server.Shutdown)
 	}
 	all.Wait()
-	w.desk.Close()
+	w.closeDesks()
 	w.hangUp()
 	w.pace.leases.end()
 	if err := w.pace.days.giveUp(hard, true); err != nil {

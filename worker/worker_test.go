@@ -228,10 +228,30 @@ func TestRandomTasksDoNothing(t *testing.T) {
 }
 
 func TestOptOutsDuringASend(t *testing.T) {
-	b := newBench(t, mailertest.Options{})
-	const n = 600
+	for _, one := range []struct {
+		name                       string
+		open                       func(testing.TB) *store.Store
+		people, connections, desks int
+	}{
+		{"sqlite", storetest.Open, 600, 4, 1},
+		{"postgres", storetest.OpenPostgres, 600, 4, 1},
+		{"postgres, several desks", storetest.OpenPostgres, 1500, 60, 3},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			b := newBench(t, mailertest.Options{})
+			b.store, b.window = one.open(t), max(20, 2*one.connections)
+			if n := b.store.Desks(one.connections); n != one.desks {
+				t.Errorf("%d desks, want %d", n, one.desks)
+			}
+			b.optOutsDuringASend(one.people, one.connections)
+		})
+	}
+}
+
+func (b *bench) optOutsDuringASend(n, connections int) {
+	t := b.t
 	id := b.campaign(n)
-	stop := b.start(nil)
+	stop := b.start(func(o *worker.Options) { o.Connections = connections })
 	ctx := context.Background()
 	acked := map[string]time.Time{}
 	for i := n - 1; i >= 0; i -= 3 {
@@ -262,6 +282,9 @@ func TestOptOutsDuringASend(t *testing.T) {
 	}
 	if n, err := b.store.SentAfterOptOut(ctx); err != nil || n != 0 {
 		t.Errorf("the audit counts %d, %v", n, err)
+	}
+	if report, err := b.store.Verify(ctx); err != nil || len(report["I2"].Broken)+len(report["I3"].Broken) > 0 {
+		t.Errorf("I2: %v, I3: %v, %v", report["I2"], report["I3"], err)
 	}
 }
 

@@ -24,6 +24,8 @@ type chaosPlan struct {
 	rate      int // messages a second
 	leavers   int // who opt out while the campaign runs
 	faults    []planned
+
+	connections int // of each process that sends
 }
 
 // planned is one fault of a plan. What its numbers mean is up to the fault.
@@ -53,7 +55,7 @@ func (p chaosPlan) stage() string {
 }
 
 func (p chaosPlan) String() string {
-	text := fmt.Sprintf("seed %d, %s; %d people at %d/s, %d opt out", p.seed, p.stage(), p.people, p.rate, p.leavers)
+	text := fmt.Sprintf("seed %d, %s, %d connections; %d people at %d/s, %d opt out", p.seed, p.stage(), p.connections, p.people, p.rate, p.leavers)
 	for _, f := range p.faults {
 		text += fmt.Sprintf("; at %.0f %% %s", 100*f.at, f)
 	}
@@ -98,6 +100,9 @@ func planRound(seed uint64) chaosPlan {
 		p.faults = append(p.faults, p.plan(r))
 	}
 	slices.SortFunc(p.faults, func(a, b planned) int { return int(1000 * (a.at - b.at)) })
+	if p.connections = 4; p.postgres && seed%4 == 1 {
+		p.connections = 40 // which claim at two desks
+	}
 	return p
 }
 

@@ -54,7 +54,7 @@ func newRound(t *testing.T, yard *chaosYard, p chaosPlan) *chaosRound {
 	}
 	r := &chaosRound{plan: p, yard: yard, trouble: map[string][]mailertest.Action{}}
 	folder := keptFolder(t, p.seed)
-	sc := scenario{binary: binary, people: crowd(p.people, p.people/p.leavers), connections: 4, keep: mailertest.KeepHeader,
+	sc := scenario{binary: binary, people: crowd(p.people, p.people/p.leavers), connections: p.connections, keep: mailertest.KeepHeader,
 		teller: &teller{out: testWriter{t}}, open: func(sink *mailertest.Sink, folder string) (*stage, error) { return r.stage(t, sink, folder) }}
 	r.story, err = sc.begin(t.Context(), folder)
 	t.Cleanup(func() { r.goes(t) })
