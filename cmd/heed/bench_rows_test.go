@@ -37,7 +37,7 @@ func benchRows() (all []figure) {
 		on := engine + ", 10 connections"
 		if engine == "sqlite" {
 			add(on+", signed Ed25519, ratio to unsigned", "", 0.6, 0.75)
-			add(on+", signed RSA-2048, ratio to cores x crypto/rsa", "", 0.75, 0.9)
+			add(engine+", 50 connections, signed RSA-2048, ratio to cores x crypto/rsa", "", 0.75, 0.9)
 		}
 		alert := on + ", alert stored to taken by the relay during a campaign"
 		add(alert+", p50", "ms", 200, 50)
