@@ -23,35 +23,14 @@ func (w *Worker) closeDesks() {
 // result of the message before.
 func (l *lane) desk() *store.Desk { return l.w.desks[l.number%len(l.w.desks)] }
 
-// course is what is known of a batch on its way.
-type course struct {
-	gave bool        // it made room for another campaign's
-	desk *store.Desk // that has its last results; nil: none
+// settle has the results of a lane recorded before a lane of another desk may take its
+// connection: a connection never has both an unrecorded result and a new claim.
+func (l *lane) settle(ctx context.Context) {
+	if len(l.w.desks) > 1 {
+		_ = l.desk().Flush(ctx) // cut short only by a stop, after which nothing is claimed
+	}
 }
 
-// takes notes which desk will have the next results of the batch, and has the one
-// before record what it has: the end of a batch asks one desk.
-func (c *course) takes(ctx context.Context, next *store.Desk) error {
-	last := c.desk
-	c.desk = next
-	if last == nil || last == next {
-		return nil
-	}
-	return last.Flush(ctx)
-}
-
-// flush waits until all results of the batch are recorded.
-func (c *course) flush(ctx context.Context) error {
-	if c.desk == nil {
-		return nil
-	}
-	return c.desk.Flush(ctx)
-}
-
-// end ends the job where nobody of it waits any more.
-func (c *course) end(j store.Job) (done bool, err error) {
-	if c.desk == nil {
-		return false, nil
-	}
-	return c.desk.End(j)
-}
+// deskOf is where a batch ends. Of several, all have its results recorded by then; a
+// single one ends it in the commit of the last.
+func (w *Worker) deskOf(j store.Job) *store.Desk { return w.desks[j.ID%int64(len(w.desks))] }

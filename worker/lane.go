@@ -59,8 +59,8 @@ const laneTime = 2 * time.Second
 // givesWay tells whether a batch makes room now: for another campaign, or for another
 // worker that has too few of a relay's connections.
 func (w *Worker) givesWay(b batch) bool {
-	b.course.gave = w.Now().Sub(b.lane.since) > laneTime && (w.crowd.others(b) || w.pace.owes(b.lane.relay, b.j.Queue))
-	return b.course.gave
+	*b.gave = w.Now().Sub(b.lane.since) > laneTime && (w.crowd.others(b) || w.pace.owes(b.lane.relay, b.j.Queue))
+	return *b.gave
 }
 
 // crowd is who waits for a lane.

@@ -75,7 +75,7 @@ func (s *relays) full(queue string) bool {
 // relayRest is how long a batch rests that found no relay. One that only lacked a seat
 // was not tried.
 func (w *Worker) relayRest(b batch) time.Duration {
-	if b.course.gave = w.relays.full(b.j.Queue); b.course.gave {
+	if *b.gave = w.relays.full(b.j.Queue); *b.gave {
 		return OpenFor / 10
 	}
 	return max(backOff(b.j.Attempts), w.relays.rest(b.j.Queue))

@@ -31,7 +31,7 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 	if err != nil {
 		return err
 	}
-	b := batch{c: c, j: j, lists: lists, course: &course{}}
+	b := batch{c: c, j: j, lists: lists, gave: new(bool)}
 	rest, err := w.inTurn(ctx, b, letters)
 	if err != nil {
 		w.Log.Error("pace_failed", "step", "turns", "error", err)
@@ -46,11 +46,11 @@ func (w *Worker) send(ctx context.Context, j store.Job) error {
 // batch is what all letters of a job share.
 type batch struct {
 	*lane
-	c      *content
-	j      store.Job
-	lists  store.Lists
-	used   map[consent.Key]bool // who got something; nil where nobody wants to know
-	course *course
+	c     *content
+	j     store.Job
+	lists store.Lists
+	used  map[consent.Key]bool // who got something; nil where nobody wants to know
+	gave  *bool                // it made room for another campaign's
 }
 
 // round sends letters by one lane, over the relay that was chosen for them; nil:
@@ -59,12 +59,10 @@ func (w *Worker) round(ctx context.Context, b batch, r *relay, letters []store.L
 	b.lane = w.lane(b)
 	b.lane.relay, b.lane.bound = r, r != nil
 	defer func() {
+		b.lane.settle(ctx)
 		b.lane.leave()
 		w.lanes[b.j.Queue] <- b.lane
 	}()
-	if err := b.course.takes(ctx, b.lane.desk()); err != nil {
-		return 0, false
-	}
 	return w.walk(ctx, b, letters)
 }
 
@@ -83,10 +81,10 @@ func (w *Worker) lists(ctx context.Context, c *content, letters []store.Letter) 
 
 func (w *Worker) endBatch(ctx context.Context, b batch, rest time.Duration) error {
 	j := b.j
-	if done, err := b.course.end(j); done || err != nil {
+	if done, err := w.deskOf(j).End(j); done || err != nil {
 		return err
 	}
-	if err := b.course.flush(ctx); err != nil {
+	if err := w.deskOf(j).Flush(ctx); err != nil {
 		return err
 	}
 	left, err := w.Store.Waiting(ctx, j)
@@ -96,7 +94,7 @@ func (w *Worker) endBatch(ctx context.Context, b batch, rest time.Duration) erro
 	if left == 0 {
 		return w.Store.EndJob(ctx, j, time.Time{})
 	}
-	if b.course.gave {
+	if *b.gave {
 		return w.Store.Rest(ctx, j, j.Pace, w.Now().Add(rest))
 	}
 	if rest == 0 && !w.stopped() {

@@ -290,7 +290,7 @@ func (t *turns) park(ctx context.Context, held []share) error {
 		}
 	}
 	if len(parts) == 1 {
-		return errors.Join(t.b.course.flush(ctx), t.p.w.Store.Rest(ctx, t.b.j, parts[0].Limit, parts[0].Due))
+		return errors.Join(t.p.w.deskOf(t.b.j).Flush(ctx), t.p.w.Store.Rest(ctx, t.b.j, parts[0].Limit, parts[0].Due))
 	}
 	return t.p.w.Store.Park(ctx, t.b.j, parts)
 }
