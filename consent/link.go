@@ -1,13 +1,16 @@
 package consent
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -161,8 +164,23 @@ func (r Keyring) FindToken(text string) (Link, string, bool) {
 func inAlphabet(c byte) bool { return c >= 'a' && c <= 'z' || c >= '2' && c <= '7' }
 
 func mac(key, body []byte) []byte {
-	h := hmac.New(sha256.New, key)
+	ready := macsOf(key)
+	h := ready.Get().(hash.Hash)
+	defer ready.Put(h)
+	h.Reset()
 	h.Write([]byte("link\x00"))
 	h.Write(body)
-	return h.Sum(nil)[:macSize]
+	return h.Sum(make([]byte, 0, sha256.Size))[:macSize]
+}
+
+// macs keeps what HMAC makes of a key before it reads anything: a letter has three links.
+var macs sync.Map
+
+func macsOf(key []byte) *sync.Pool {
+	if ready, ok := macs.Load(string(key)); ok {
+		return ready.(*sync.Pool)
+	}
+	own := bytes.Clone(key)
+	ready, _ := macs.LoadOrStore(string(own), &sync.Pool{New: func() any { return hmac.New(sha256.New, own) }})
+	return ready.(*sync.Pool)
 }

@@ -36,6 +36,9 @@ func parsePath(addr string) (path, error) {
 	if len(local) > 64 || len(local)+1+len(domain) > 254 { // RFC 5321 §4.5.3.1
 		return path{}, fmt.Errorf("%w: it is too long", errAddress)
 	}
+	if len(local)+1+len(domain) == len(addr) && strings.HasPrefix(addr, local) && strings.HasSuffix(addr, domain) {
+		return path{addr, isUTF8}, nil // as nearly all are
+	}
 	return path{local + "@" + domain, isUTF8}, nil
 }
 
@@ -48,12 +51,15 @@ func localPart(s string) (wire string, isUTF8 bool, err error) {
 		inner = s[1 : len(s)-1]
 	}
 	for _, r := range inner {
+		if r < 0x80 && atexts[r] {
+			continue
+		}
 		switch {
 		case unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune("<>\"\\\u2028\u2029\uFFFD", r):
 			return "", false, fmt.Errorf("%w: a space, control character, bracket or quote before the @", errAddress)
 		case r >= 0x80:
 			isUTF8 = true
-		case !quoted && !atext(byte(r)) && r != '.':
+		case !quoted && r != '.':
 			return "", false, fmt.Errorf("%w: a character before the @ that needs quotes", errAddress)
 		}
 	}
@@ -98,6 +104,11 @@ func hostByte(b byte) bool    { return alnum(b) || b == '-' || b == '.' || b == 
 func literalByte(b byte) bool { return alnum(b) || b == '.' || b == ':' }
 
 // atext is RFC 5322 §3.2.3.
-func atext(b byte) bool {
-	return alnum(b) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", b) >= 0
-}
+func atext(b byte) bool { return atexts[b] }
+
+var atexts = func() (is [256]bool) {
+	for b := range is {
+		is[b] = alnum(byte(b)) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", byte(b)) >= 0
+	}
+	return is
+}()

@@ -118,9 +118,11 @@ func (c *Conn) gathered(tcp *net.TCPConn, p []byte, m *Message) (n int, err erro
 // read waits for one reply. After 421 the relay closes (RFC 5321 §3.8), and after a
 // failure no later reply could be matched to its command: so do we.
 func (c *Conn) read(wait time.Duration) (reply, error) {
-	if err := c.raw.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		c.dead = true
-		return reply{}, err
+	if !replyWaits(c.reader) {
+		if err := c.raw.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			c.dead = true
+			return reply{}, err
+		}
 	}
 	rep, err := readReply(c.reader)
 	if err != nil || rep.code == 421 {

@@ -74,6 +74,9 @@ func (h *Headers) append(dst []byte) ([]byte, error) {
 
 // checkText refuses what could end a header field or hide in it.
 func checkText(name, value string) error {
+	if plain(value) {
+		return nil
+	}
 	if !utf8.ValidString(value) {
 		return fmt.Errorf("header %s: the value is not valid UTF-8", name)
 	}
@@ -83,6 +86,16 @@ func checkText(name, value string) error {
 		}
 	}
 	return nil
+}
+
+// plain is the quick way out for what nearly all text is: printable ASCII.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func appendAddress(dst []byte, field string, a Address) ([]byte, error) {
@@ -138,12 +151,12 @@ func checkExtra(x Header, before []Header) error {
 		return fmt.Errorf("header %q: that is not a field name", x.Name)
 	}
 	for _, own := range ownFields {
-		if strings.EqualFold(x.Name, own) {
+		if sameName(x.Name, own) {
 			return fmt.Errorf("header %s: it can't be given as an extra one", own)
 		}
 	}
 	for _, b := range before {
-		if strings.EqualFold(x.Name, b.Name) { // RFC 2369 §3 for List-*
+		if sameName(x.Name, b.Name) { // RFC 2369 §3 for List-*
 			return fmt.Errorf("header %s: it is given twice", x.Name)
 		}
 	}
@@ -152,6 +165,9 @@ func checkExtra(x Header, before []Header) error {
 	}
 	return checkExtraValue(x)
 }
+
+// sameName compares names of fields, which are ASCII.
+func sameName(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 func checkExtraValue(x Header) error {
 	v := strings.TrimSpace(x.Value)
@@ -162,7 +178,7 @@ func checkExtraValue(x Header) error {
 		return fmt.Errorf("header %s: the value is not ASCII", x.Name)
 	case longestWord(v) > maxLine-len(x.Name)-2:
 		return fmt.Errorf("header %s: a part without a space is longer than a line may be", x.Name)
-	case strings.EqualFold(x.Name, "List-Unsubscribe-Post") && v != "List-Unsubscribe=One-Click":
+	case sameName(x.Name, "List-Unsubscribe-Post") && v != "List-Unsubscribe=One-Click":
 		return fmt.Errorf("header %s: the value must be List-Unsubscribe=One-Click", x.Name) // RFC 8058 §3.1
 	}
 	return nil

@@ -2,6 +2,7 @@ package mailer
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"regexp"
@@ -38,6 +39,14 @@ func readReply(r *bufio.Reader) (reply, error) {
 		}
 	}
 	return reply{}, fmt.Errorf("%w: more than %d lines", errGarbage, maxReplyLines)
+}
+
+// replyWaits tells of a reply, of one line and already received, that it is read without
+// waiting for the relay: those to commands that went together mostly come together.
+func replyWaits(r *bufio.Reader) bool {
+	got, _ := r.Peek(r.Buffered()) // as much as there is
+	end := bytes.IndexByte(got, '\n')
+	return end > 3 && got[3] != '-'
 }
 
 // add takes one line and says whether it was the last of its reply.
@@ -77,17 +86,17 @@ func digit(b byte) bool { return b >= '0' && b <= '9' }
 // ENHANCEDSTATUSCODES write them as well, so the form decides.
 func enhancedCode(text string, class byte) string {
 	code, _, _ := strings.Cut(text, " ")
-	parts := strings.Split(code, ".")
-	if len(parts) != 3 || len(parts[0]) != 1 || parts[0][0] != class || class == '3' {
+	if len(code) < 2 || code[0] != class || code[1] != '.' || class == '3' {
 		return ""
 	}
-	for _, p := range parts[1:] {
-		if len(p) < 1 || len(p) > 3 || strings.Trim(p, "0123456789") != "" {
-			return ""
-		}
+	subject, detail, _ := strings.Cut(code[2:], ".")
+	if !upToThreeDigits(subject) || !upToThreeDigits(detail) {
+		return ""
 	}
 	return code
 }
+
+func upToThreeDigits(s string) bool { return len(s) <= 3 && onlyBytes(s, digit) }
 
 // ok tells whether the reply is of the class, 2 or 3, that lets its command go on.
 func (rep reply) ok(class int) bool { return rep.code/100 == class }
@@ -120,16 +129,20 @@ func cleanText(text string, paths ...string) string {
 		text = addressLike.ReplaceAllString(text, "<address>")
 	}
 	text = strings.ReplaceAll(text, "<<address>>", "<address>")
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
+	if !plain(text) {
+		text = strings.Map(printable, strings.ToValidUTF8(text, "?"))
+	}
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "") + "..."
 	}
 	return text
+}
+
+func printable(r rune) rune {
+	if r < ' ' || r == 0x7f {
+		return ' '
+	}
+	return r
 }
 
 // replaceWord puts <address> for word, whatever its case, where it stands as a word.

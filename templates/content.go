@@ -166,6 +166,7 @@ func (c *Content) Values(p Person, l Links) (text, html []string, err error) {
 	if c.Dynamic() {
 		return nil, nil, errors.New("the content has conditions, so it has no fields: use Full")
 	}
+	l.line = l.reason(c) // once for both parts
 	if text, err = c.text.values(c, p, l); err != nil {
 		return nil, nil, err
 	}

@@ -29,6 +29,16 @@ type Links struct {
 	Unused      string // of an alert: where to say that one uses the service no more
 	Policy      string // of a notice or a request about a version of the policy: the version, or the page that asks
 	Reason      Reason
+
+	line string // that says the reason, once it is made
+}
+
+// reason says why somebody gets a message of the content.
+func (l Links) reason(c *Content) string {
+	if l.line != "" {
+		return l.line
+	}
+	return reasonText(c.words, c.class, l.Reason)
 }
 
 // Reason is the consent behind a message: the topic's name, where it was given ("website form") and when.
@@ -67,7 +77,7 @@ func (p Person) field(name string) string {
 // clean makes a value fit to stand anywhere in a line: no control characters, so that it cannot begin a header or a
 // line of its own, no marks that turn the direction of the text around it, no bytes that are not UTF-8.
 func clean(s string) string {
-	if plain(s) {
+	if harmless(s) {
 		return strings.TrimSpace(s)
 	}
 	s = strings.Map(func(r rune) rune {
@@ -82,10 +92,10 @@ func clean(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// plain is the quick way out for the values that are nearly all: printable ASCII.
-func plain(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] >= 0x7f {
+// harmless is the quick way out for the values that are nearly all: letters of any script, digits and signs.
+func harmless(s string) bool {
+	for _, r := range s {
+		if r < ' ' || r >= 0x7f && (r < 0xa0 || r >= '\u2028' && r < '\u2070' || r >= '\ue000') {
 			return false
 		}
 	}

@@ -89,7 +89,7 @@ func (c *Content) value(t *token, p Person, l Links) string {
 	case policyURL:
 		return l.Policy
 	case reasonLine:
-		return reasonText(c.words, c.class, l.Reason)
+		return l.reason(c)
 	}
 	return apply(p.field(t.field), t.filters)
 }
@@ -193,7 +193,7 @@ func (g *program) execute(c *Content, p Person, l Links) (out string, err error)
 	}()
 	names := bindings(p)
 	names["heed_literal"] = g.literals
-	names["heed_own"] = []string{"", l.Unsubscribe, l.Preferences, reasonText(c.words, c.class, l.Reason), l.Unused}
+	names["heed_own"] = []string{"", l.Unsubscribe, l.Preferences, l.reason(c), l.Unused}
 	out, err = g.template.RenderString(names)
 	if err != nil {
 		return "", renderError(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -294,7 +295,7 @@ func (w *Worker) messageID(a store.Ask) string { return MessageID(a, w.Sender.Do
 
 // MessageID names the message of one delivery, without angle brackets.
 func MessageID(a store.Ask, domain string) string {
-	return fmt.Sprintf("%d.%s@%s", a.Campaign, a.Address, domain)
+	return strconv.FormatInt(a.Campaign, 10) + "." + a.Address.String() + "@" + domain
 }
 
 // envelope carries the return path that tells whose message came back.
