@@ -73,9 +73,9 @@ func (d *Desk) choresAlone(ctx context.Context, chores []*chore) {
 
 // doChores is the last of a group on SQLite: a job ends after the results of its
 // messages.
-func (g *group) doChores(ctx context.Context, t *tx) error {
+func (g *group) doChores(ctx context.Context, d directTx) error {
 	for _, one := range g.chores {
-		if err := t.rows(ctx, one.text, one.args(t), one.read); err != nil {
+		if err := d.rows(ctx, one.text, one.args(d.tx), one.read); err != nil {
 			return fmt.Errorf("%s: %w", one.what, err)
 		}
 	}

@@ -44,10 +44,15 @@ func (s *Store) claimGroup(ctx context.Context, worker string, asks []pending, r
 		return g.verdicts, err
 	}
 	ctx = context.WithoutCancel(ctx) // a context that can end costs a goroutine for each statement, and this writer is not slow
-	err := s.inTx(ctx, "claiming", func(t *tx) error {
-		g = newGroup(worker, asks, results, chores) // anew with each try
-		return g.inOrder(ctx, t)
+	err := again(ctx, "claiming", func() error {
+		return s.directly(ctx, func(t directTx) error {
+			g = newGroup(worker, asks, results, chores) // anew with each try
+			return g.inOrder(ctx, t)
+		})
 	})
+	if err == nil {
+		s.makeGood(ctx)
+	}
 	return g.verdicts, err
 }
 
@@ -57,20 +62,21 @@ func newGroup(worker string, asks []pending, results []Result, chores []*chore) 
 }
 
 // inOrder is a group on SQLite, whose one writer needs no locks.
-func (g *group) inOrder(ctx context.Context, t *tx) error {
+func (g *group) inOrder(ctx context.Context, d directTx) error {
+	t := d.tx
 	if len(g.results) > 0 {
 		text, args := g.closing(t)
-		if err := t.rows(ctx, text, args, g.readClosed); err != nil {
+		if err := d.rows(ctx, text, args, g.readClosed); err != nil {
 			return fmt.Errorf("closing claims: %w", err)
 		}
 	}
 	if len(g.asks) > 0 {
 		text, args := g.askingCampaigns(t)
-		if err := t.rows(ctx, text, args, g.readCampaigns); err != nil {
+		if err := d.rows(ctx, text, args, g.readCampaigns); err != nil {
 			return fmt.Errorf("reading campaigns: %w", err)
 		}
 		text, args = g.asking(t)
-		if err := t.rows(ctx, text, args, g.readCandidates); err != nil {
+		if err := d.rows(ctx, text, args, g.readCandidates); err != nil {
 			return fmt.Errorf("reading what the decision needs: %w", err)
 		}
 	}
@@ -79,11 +85,11 @@ func (g *group) inOrder(ctx context.Context, t *tx) error {
 	}
 	g.decide(t)
 	for _, one := range g.writing(t) {
-		if _, err := t.exec(ctx, one.text, one.args...); err != nil {
+		if _, err := d.exec(ctx, one.text, one.args); err != nil {
 			return fmt.Errorf("%s: %w", one.what, err)
 		}
 	}
-	return g.doChores(ctx, t)
+	return g.doChores(ctx, d)
 }
 
 // scanned is what both engines give as the answer to a query.
@@ -91,16 +97,6 @@ type scanned interface {
 	Next() bool
 	Scan(to ...any) error
 	Err() error
-}
-
-// rows reads a query whole.
-func (t *tx) rows(ctx context.Context, text string, args []any, read func(scanned) error) error {
-	found, err := t.QueryContext(ctx, text, args...)
-	if err != nil {
-		return err
-	}
-	defer found.Close()
-	return read(found)
 }
 
 // statement is one that writes what was decided.

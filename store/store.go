@@ -76,6 +76,7 @@ type Store struct {
 	serving         *os.File  // the lock of a process that serves
 	prepared        *prepared // nil on PostgreSQL
 	writers         writers   // nil on PostgreSQL
+	direct          direct    // of claims and results, on SQLite
 	purposes        purposes  // of the versions of the policy
 	limits          consent.Policy
 	plan            Plan
@@ -182,6 +183,7 @@ func (s *Store) Close() error {
 		s.serving.Close()
 	}
 	if s.read != s.write {
+		s.closeDirect()
 		s.read.Close()
 	}
 	return s.write.Close()
