@@ -222,7 +222,7 @@ func canonicalHeader(fields []field, size int) (names []string, canon []byte) {
 	canon = make([]byte, 0, size)
 	for _, want := range signedFields {
 		for i := len(fields) - 1; i >= 0; i-- {
-			if strings.EqualFold(fields[i].name, want.name) {
+			if sameName(fields[i].name, want.name) {
 				names = append(names, want.name)
 				canon = appendRelaxed(canon, fields[i])
 			}

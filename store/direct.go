@@ -41,32 +41,39 @@ func (s *Store) directly(ctx context.Context, step func(directTx) error) error {
 	})
 }
 
+// A transaction's first and last statements, compiled once as all others are.
+const (
+	beginNow   = "BEGIN IMMEDIATE"
+	commitNow  = "COMMIT"
+	forgetThis = "ROLLBACK"
+)
+
 func (s *Store) onceDirectly(ctx context.Context, step func(directTx) error) error {
-	begun, err := s.beginDirectly(ctx)
-	if err != nil {
+	t := directTx{&tx{s: s}, &s.direct}
+	if err := t.begin(ctx); err != nil {
 		return err
 	}
 	ended := false
 	defer func() {
 		if !ended {
-			_ = begun.Rollback() // why is told already
+			_, _ = t.exec(ctx, forgetThis, nil) // why is told already
 		}
 	}()
-	t := directTx{&tx{s: s}, &s.direct}
 	t.tx.tick()
 	if err := step(t); err != nil {
 		return err
 	}
-	err = begun.Commit()
+	_, err := t.exec(ctx, commitNow, nil)
 	ended = err == nil
 	return err
 }
 
-func (s *Store) beginDirectly(ctx context.Context) (driver.Tx, error) {
-	if s.turn.file != nil && s.turn.take(ctx) {
-		defer s.turn.pass()
+func (t directTx) begin(ctx context.Context) error {
+	if turn := t.tx.s.turn; turn.file != nil && turn.take(ctx) {
+		defer turn.pass()
 	}
-	return s.direct.conn.(driver.ConnBeginTx).BeginTx(ctx, driver.TxOptions{})
+	_, err := t.exec(ctx, beginNow, nil)
+	return err
 }
 
 // closeDirect lets the statements go: a connection that has some is not closed, and keeps

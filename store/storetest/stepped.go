@@ -205,10 +205,28 @@ func (t steppedTx) Rollback() error {
 
 // ExecContext implements driver.ExecerContext.
 func (c *steppedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if ends, err := c.bounds(ctx, query); ends {
+		return driver.RowsAffected(0), err
+	}
 	if err := c.s.turn(ctx, c.step("exec", query, args)); err != nil {
 		return nil, err
 	}
 	return c.raw.exec(query, args)
+}
+
+// bounds begins and ends transactions of those who say so in SQL.
+func (c *steppedConn) bounds(ctx context.Context, query string) (ends bool, err error) {
+	switch {
+	case query == "BEGIN IMMEDIATE":
+		_, err = c.BeginTx(ctx, driver.TxOptions{})
+	case query == "COMMIT":
+		err = steppedTx{c, c.tx}.Commit()
+	case query == "ROLLBACK" && c.tx != nil:
+		err = steppedTx{c, c.tx}.Rollback()
+	default:
+		return query == "ROLLBACK", nil // a commit that failed has done it
+	}
+	return true, err
 }
 
 func (c *steppedConn) step(what, query string, args []driver.NamedValue) Step {
