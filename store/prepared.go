@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// prepared keeps SQLite's compiled statements: for the short statements of a
-// send, compiling costs more than running. pgx does the same by itself.
+// prepared keeps SQLite's compiled statements: for the short statements of a send,
+// compiling costs more than running. Those of claims and results are kept by direct. pgx
+// does the same by itself.
 type prepared struct {
 	mu     sync.Mutex
 	ready  map[string]*sql.Stmt
