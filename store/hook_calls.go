@@ -70,20 +70,52 @@ func (s *Store) nameHookCall(ctx context.Context, h *HookCall, external string) 
 	return err
 }
 
-// HookSent notes that a webhook took a message. What was kept of an erased person
-// for its sake goes with the last one.
+// HookSent notes that a webhook took a message. One that is well again is told at
+// once of all else that waits. What was kept of an erased person for its sake goes
+// with the last message.
 func (s *Store) HookSent(ctx context.Context, h HookCall, code int) error {
 	return s.inTx(ctx, "noting that a webhook was told", func(t *tx) error {
 		if _, err := t.exec(ctx, `UPDATE hook_message SET state = 'sent', tries = tries + 1, code = $2, changed = $3 WHERE id = $1 AND state IN ('waiting', 'held')`,
 			h.ID, code, t.now.UnixMicro()); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `UPDATE webhook SET tries = 0, failing = NULL, rest = NULL WHERE id = $1 AND state = 'on'`, h.Webhook); err != nil {
+		if err := t.hookIsWell(ctx, h.Webhook); err != nil {
 			return err
 		}
 		_, err := t.exec(ctx, `UPDATE hook_event SET external = '' WHERE id = $1 AND external <> ''
 			AND NOT EXISTS (SELECT 1 FROM hook_message m WHERE m.event = hook_event.id AND m.state IN ('waiting', 'held'))`, h.event)
 		return err
+	})
+}
+
+// hookIsWell ends the rest of a webhook that failed, and of the messages that rest
+// with it.
+func (t *tx) hookIsWell(ctx context.Context, webhook string) error {
+	failed, err := t.exec(ctx, `UPDATE webhook SET tries = 0, failing = NULL, rest = NULL WHERE id = $1 AND state = 'on' AND failing IS NOT NULL`, webhook)
+	if err != nil || failed == 0 {
+		return err
+	}
+	_, err = t.exec(ctx, `UPDATE job SET due = $2 WHERE queue = 'preference' AND state = 'ready' AND due > $2 AND kind = 'hook'
+		AND subject IN (SELECT id FROM hook_message WHERE webhook = $1 AND state = 'waiting')`, webhook, t.now.UnixMicro())
+	return err
+}
+
+// HookRests puts the job of a message down until its webhook has rested; with one
+// that is off there is nothing left to do. The webhook is read in the same step:
+// another message may be taken meanwhile, which ends the rest.
+func (s *Store) HookRests(ctx context.Context, j Job, webhook string) error {
+	defer s.pokeAll()
+	return s.inTx(ctx, "waiting for a webhook", func(t *tx) error {
+		var rest int64
+		var on bool // the update locks the row
+		err := t.QueryRowContext(ctx, `UPDATE webhook SET rest = rest WHERE id = $1 RETURNING COALESCE(rest, 0), state = 'on'`, webhook).Scan(&rest, &on)
+		if err != nil {
+			return fmt.Errorf("looking at a webhook: %w", err)
+		}
+		if on {
+			return t.endJob(ctx, j, time.UnixMicro(max(rest, t.now.UnixMicro())))
+		}
+		return t.endJob(ctx, j, time.Time{})
 	})
 }
 
@@ -106,12 +138,11 @@ func hookWait(tries int) time.Duration {
 	return 24 * time.Hour
 }
 
-// HookFailed notes that a webhook did not take a message, and gives when it is
-// tried again: at least after the time that the webhook asked for. One that fails
-// for days, or says that it is gone, is put off: its messages are held, and the
-// operator is told. again is then zero.
-func (s *Store) HookFailed(ctx context.Context, h HookCall, code int, after time.Duration, gone bool) (again time.Time, err error) {
-	err = s.inTx(ctx, "noting that a webhook failed", func(t *tx) error {
+// HookFailed notes that a webhook did not take a message. It rests at least for the
+// time that it asked for. One that fails for days, or says that it is gone, is put
+// off: its messages are held, and the operator is told.
+func (s *Store) HookFailed(ctx context.Context, h HookCall, code int, after time.Duration, gone bool) error {
+	return s.inTx(ctx, "noting that a webhook failed", func(t *tx) error {
 		if _, err := t.exec(ctx, `UPDATE hook_message SET tries = tries + 1, code = $2, changed = $3 WHERE id = $1`, h.ID, code, t.now.UnixMicro()); err != nil {
 			return err
 		}
@@ -124,11 +155,10 @@ func (s *Store) HookFailed(ctx context.Context, h HookCall, code int, after time
 		if gone || t.now.Sub(time.UnixMicro(failing)) >= HookPatience {
 			return t.putOff(ctx, h.Webhook)
 		}
-		again = t.now.Add(max(hookWait(tries), min(after, 24*time.Hour)))
+		again := t.now.Add(max(hookWait(tries), min(after, 24*time.Hour)))
 		_, err = t.exec(ctx, `UPDATE webhook SET tries = tries + 1, rest = $2 WHERE id = $1 AND state = 'on'`, h.Webhook, again.UnixMicro())
 		return err
 	})
-	return again, err
 }
 
 func (t *tx) putOff(ctx context.Context, webhook string) error {
@@ -195,9 +225,15 @@ func (s *Store) ReplayHook(ctx context.Context, webhook string, since time.Time)
 	return n, err
 }
 
+// sendAgain has messages told again. A job of one of them that is still about, in a
+// call that takes long, has nothing more to do: each message is told once.
 func (t *tx) sendAgain(ctx context.Context, webhook, which string, args ...any) (int, error) {
-	found, err := t.QueryContext(ctx, `UPDATE hook_message SET state = 'waiting', changed = $2 WHERE webhook = $1 AND `+which+` RETURNING id`,
-		append([]any{webhook, t.now.UnixMicro()}, args...)...)
+	args = append([]any{webhook, t.now.UnixMicro()}, args...)
+	if _, err := t.exec(ctx, `UPDATE job SET state = 'done', worker = '', changed = $2 WHERE queue = 'preference' AND state IN ('ready', 'carried', 'running') AND kind = 'hook'
+		AND subject IN (SELECT id FROM hook_message WHERE webhook = $1 AND `+which+`)`, args...); err != nil {
+		return 0, fmt.Errorf("ending older jobs: %w", err)
+	}
+	found, err := t.QueryContext(ctx, `UPDATE hook_message SET state = 'waiting', changed = $2 WHERE webhook = $1 AND `+which+` RETURNING id`, args...)
 	if err != nil {
 		return 0, fmt.Errorf("finding messages to a webhook: %w", err)
 	}

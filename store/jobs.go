@@ -113,14 +113,16 @@ func (s *Store) EndJob(ctx context.Context, j Job, again time.Time) error {
 	} else {
 		defer s.pokeAll()
 	}
-	return s.inTx(ctx, "ending a job", func(t *tx) error {
-		state, generation, due := "done", j.Generation, j.Due
-		if !again.IsZero() {
-			state, generation, due = "ready", j.Generation+1, again
-		} else if err := t.tellRoom(ctx); err != nil {
-			return err
-		}
-		_, err := t.exec(ctx, ending, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())
+	return s.inTx(ctx, "ending a job", func(t *tx) error { return t.endJob(ctx, j, again) })
+}
+
+func (t *tx) endJob(ctx context.Context, j Job, again time.Time) error {
+	state, generation, due := "done", j.Generation, j.Due
+	if !again.IsZero() {
+		state, generation, due = "ready", j.Generation+1, again
+	} else if err := t.tellRoom(ctx); err != nil {
 		return err
-	})
+	}
+	_, err := t.exec(ctx, ending, j.ID, j.Generation, state, generation, due.UnixMicro(), t.now.UnixMicro())
+	return err
 }

@@ -135,6 +135,7 @@ func waysGone(t *testing.T) map[string][]string {
 	w.cases()
 	w.signUps()
 	w.versions()
+	w.hooks()
 	db, err := sql.Open("sqlite", path)
 	must(t, err)
 	defer db.Close()

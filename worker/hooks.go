@@ -47,7 +47,7 @@ func (w *Worker) callHook(ctx context.Context, j store.Job) error {
 		err = w.Store.HookDropped(ctx, h)
 		return errors.Join(err, w.Store.EndJob(ctx, j, time.Time{}))
 	case w.Now().Before(h.Rest):
-		return w.Store.EndJob(ctx, j, h.Rest)
+		return w.Store.HookRests(ctx, j, h.Webhook)
 	}
 	return w.tellHook(ctx, j, h, hook)
 }
@@ -68,11 +68,10 @@ func (w *Worker) tellHook(ctx context.Context, j store.Job, h store.HookCall, ho
 		return errors.Join(w.Store.HookSent(ctx, h, code), w.Store.EndJob(ctx, j, time.Time{}))
 	}
 	w.Log.Warn("webhook_failed", "webhook", h.Webhook, "message", h.ID, "code", code, "error", err)
-	again, err := w.Store.HookFailed(ctx, h, code, retryAfter(response, w.Now()), code == http.StatusGone)
-	if err != nil {
+	if err := w.Store.HookFailed(ctx, h, code, retryAfter(response, w.Now()), code == http.StatusGone); err != nil {
 		return err
 	}
-	return w.Store.EndJob(ctx, j, again)
+	return w.Store.HookRests(ctx, j, h.Webhook)
 }
 
 // retryAfter reads what a server asks for, in seconds or as a date (RFC 9110
