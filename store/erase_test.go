@@ -115,6 +115,7 @@ func TestErasureKilledBetweenAnyTwoItems(t *testing.T) {
 	engines(t, func(t *testing.T, o store.Options) {
 		for steps := range len(store.Inventory()) + 1 {
 			t.Run(fmt.Sprint(steps), func(t *testing.T) {
+				t.Parallel()
 				o := o
 				if strings.HasPrefix(o.URL, "sqlite:") {
 					o.URL += fmt.Sprint(steps)

@@ -295,7 +295,10 @@ func TestNothingButOnesOwnActTurnsANoIntoAYes(t *testing.T) {
 		"sqlite":   {func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "heed.db") }, 50},
 		"postgres": {func(t *testing.T) string { return storetest.QuickPostgres(t) }, 8},
 	} {
-		t.Run(name, func(t *testing.T) { playAll(t, one.url(t), one.plays) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			playAll(t, one.url(t), one.plays)
+		})
 	}
 }
 

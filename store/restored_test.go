@@ -23,6 +23,7 @@ func TestRestoreDrill(t *testing.T) {
 	for name, age := range map[string]time.Duration{"hour": time.Hour, "day": 24 * time.Hour, "month": 30 * 24 * time.Hour} {
 		for _, way := range []string{"archive", "copy"} {
 			t.Run(name+" "+way, func(t *testing.T) {
+				t.Parallel()
 				engines(t, func(t *testing.T, o store.Options) { drill(t, o, age, way == "archive") })
 			})
 		}
