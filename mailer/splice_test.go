@@ -123,6 +123,7 @@ func TestSpliceArrives(t *testing.T) {
 		for _, encrypted := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
+				opts := opts // the other one changes its own
 				opts.STARTTLS = encrypted
 				sink := startSink(t, opts)
 				r := relayTo(t, sink)
