@@ -29,7 +29,7 @@ func TestBenchLargeTenMillion(t *testing.T) {
 	report(t, multitude(t, "sqlite", n, min(n, 200_000), "ten million"))
 }
 
-// multitude sends a campaign to n people, up to so many messages, and cancels the rest.
+// multitude sends a campaign to n people, up to so many messages, and cancels what is left.
 // Meanwhile a program sends alerts.
 func multitude(t *testing.T, engine string, n, upTo int, people string) []figure {
 	t.Helper()
@@ -61,7 +61,11 @@ func multitude(t *testing.T, engine string, n, upTo int, people string) []figure
 		measured(t, on+"rate", rate),
 		measured(t, on+"peak memory", peakMemory(t, b.child.cmd.Process.Pid)),
 	}
-	b.run(t, "campaign", "cancel", id)
+	if upTo == n {
+		b.run(t, "campaign", "wait", id, "--timeout", "60s")
+	} else {
+		b.run(t, "campaign", "cancel", id)
+	}
 	return figures
 }
 
