@@ -18,6 +18,9 @@ const movedSource = "change of address"
 // address is written for the other; a yes goes along only where the new address
 // never said no. The keys stay tied, so that a later no counts for both too.
 func (t *tx) move(ctx context.Context, c AddressChange, held map[consent.Key]*standing) error {
+	if err := t.betweenSteps(ctx); err != nil {
+		return err
+	}
 	before, after := held[c.Old], held[c.New]
 	at := latestOf(t.now, before.state, after.state)
 	acts := append(noes(c.New, before.state, after.state, at), noes(c.Old, after.state, before.state, at)...)

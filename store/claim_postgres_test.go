@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,6 +123,38 @@ func TestOptOutWaitsForTheClaimBeforeIt(t *testing.T) {
 	if len(early) == 0 {
 		<-answer
 	}
+}
+
+// TestMoveDuringAFanOut: a fan-out is about to write the row of a person when a change
+// of address takes along what waits for them. The message goes to the new address.
+func TestMoveDuringAFanOut(t *testing.T) {
+	b, ctx := newTwoAtOnce(t), context.Background()
+	id, _, err := b.s.AddCampaign(ctx, store.Campaign{Name: "n", Class: consent.Newsletter, Topic: 1, Source: "x", Audience: "all"})
+	must(t, err)
+	must(t, b.s.Start(ctx, id))
+	c, err := b.s.MoveContact(ctx, "ann@example.com", "moved@example.com", 0, "kim")
+	must(t, err)
+	clicks(t, b.s, c, c.New)
+	b.do(`CREATE FUNCTION held() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(-1); RETURN NULL; END'`)
+	b.do(`CREATE TRIGGER held BEFORE INSERT ON delivery FOR EACH STATEMENT EXECUTE FUNCTION held()`)
+	b.do(`BEGIN`)
+	b.do(`SELECT pg_advisory_xact_lock(-1)`)
+	var both sync.WaitGroup
+	both.Go(func() {
+		if _, err := b.s.FanOut(ctx, id); err != nil {
+			t.Error(err)
+		}
+	})
+	b.held(1, nil)
+	both.Go(func() { clicks(t, b.s, c, c.Old) })
+	b.held(2, nil)
+	b.do(`COMMIT`)
+	both.Wait()
+	waiting, err := b.s.Messages(ctx, id, "", 10)
+	if err != nil || len(waiting) != 1 || waiting[0].Address != c.New {
+		t.Errorf("the campaign goes to %+v, %v", waiting, err)
+	}
+	clean(t, b.s)
 }
 
 // TestClaimDecidesOnWhatIsCommitted: a claim that waited for a lock decides on

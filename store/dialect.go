@@ -29,9 +29,12 @@ type dialect struct {
 	// barrier statements: on PostgreSQL a claim holds a shared advisory lock on
 	// its campaign, and whoever stops the campaign takes it exclusively once,
 	// so that no claim that read the old state is still uncommitted. Waiters on
-	// advisory locks queue fairly. SQLite has one writer and needs neither.
+	// advisory locks queue fairly. A step of a fan-out holds the one of no campaign,
+	// for whoever changes a key. SQLite has one writer and needs none of them.
 	shareCampaigns string
 	awaitCampaign  string
+	shareFanOuts   string
+	awaitFanOuts   string
 }
 
 var (
@@ -39,6 +42,8 @@ var (
 		name: "postgres", forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED",
 		shareCampaigns: "SELECT pg_advisory_xact_lock_shared(one) FROM unnest($1::bigint[]) AS one",
 		awaitCampaign:  "SELECT pg_advisory_xact_lock($1)",
+		shareFanOuts:   "SELECT pg_advisory_xact_lock_shared(0)",
+		awaitFanOuts:   "SELECT pg_advisory_xact_lock(0)",
 	}
 	sqliteDialect = dialect{name: "sqlite3"}
 )

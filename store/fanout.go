@@ -69,6 +69,9 @@ func (s *Store) fanOut(ctx context.Context, id int64, read stretch) (done bool, 
 }
 
 func (t *tx) fanOut(ctx context.Context, id int64, read stretch) (done bool, err error) {
+	if err := t.barrier(ctx, t.s.d.shareFanOuts); err != nil {
+		return false, err
+	}
 	now, err := t.stretch(ctx, id, t.s.d.forUpdate)
 	if err != nil || now.over() {
 		return now.over(), err
@@ -89,6 +92,22 @@ func (t *tx) fanOut(ctx context.Context, id int64, read stretch) (done bool, err
 	done = now.last >= now.bound
 	_, err = t.exec(ctx, `UPDATE campaign SET fan_cursor = $2, fanned = $3 WHERE id = $1`, id, now.last, flag(done))
 	return done, err
+}
+
+// betweenSteps waits for the steps of fan-outs that may have read a person as they
+// were, and holds the next ones off until the transaction has ended: all rows of the
+// person are there then, and none is written under a key that is no longer theirs.
+// Who holds a counter or the ledger by then could wait for a step that waits for them.
+func (t *tx) betweenSteps(ctx context.Context) error { return t.barrier(ctx, t.s.d.awaitFanOuts) }
+
+func (t *tx) barrier(ctx context.Context, lock string) error {
+	if lock == "" {
+		return nil
+	}
+	if _, err := t.exec(ctx, lock); err != nil {
+		return fmt.Errorf("waiting between a fan-out and a change of keys: %w", err)
+	}
+	return nil
 }
 
 // stretch is the part of an audience that is written next.

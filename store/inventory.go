@@ -149,6 +149,9 @@ func (t *tx) each(ctx context.Context, names []string, bound int64, queries ...s
 }
 
 func eraseDeliveries(ctx context.Context, t *tx, e *erasure) (state, note string, err error) {
+	if err := t.betweenSteps(ctx); err != nil {
+		return "", "", err
+	}
 	for _, key := range e.keys {
 		if err := t.settleDeliveries(ctx, key); err != nil {
 			return "", "", err
