@@ -2,12 +2,9 @@ package worker_test
 
 import (
 	"context"
-	"database/sql"
 	"path/filepath"
 	"sync"
 	"testing"
-
-	_ "github.com/jackc/pgx/v5/stdlib"
 
 	"heed/mailer/mailertest"
 	"heed/store"
@@ -22,25 +19,18 @@ import (
 func TestAConnectionWaitsForItsResult(t *testing.T) {
 	ctx := context.Background()
 	url := storetest.QuickPostgres(t)
-	db, err := sql.Open("pgx", url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	lock, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Rollback() // no news where it ended before
+	hold, end := storetest.Lock(t, url)
+	defer end() // before the worker is stopped, also where the test fails
 	var once sync.Once
 	b := newBench(t, mailertest.Options{AtEnd: func(mailertest.Record) (usual mailertest.Action) {
 		once.Do(func() {
-			if _, err := lock.ExecContext(ctx, `SELECT 1 FROM delivery FOR UPDATE`); err != nil {
+			if err := hold(`SELECT 1 FROM delivery FOR UPDATE`); err != nil {
 				t.Error(err)
 			}
 		})
 		return usual
 	}})
+	var err error
 	if b.store, err = store.Open(ctx, store.Options{URL: url, Keys: filepath.Join(t.TempDir(), "keys")}); err != nil {
 		t.Fatal(err)
 	}
@@ -61,9 +51,7 @@ func TestAConnectionWaitsForItsResult(t *testing.T) {
 	if a, err := b.store.Account(ctx, first); err != nil || a.Accepted != 0 {
 		t.Errorf("the first result did not wait: %+v, %v", a, err)
 	}
-	if err := lock.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	end()
 	for _, id := range []int64{first, second} {
 		b.until(id, func(a store.Account) bool { return a.Accepted > 0 && a.InFlight == 0 && a.Waiting == 0 })
 	}
