@@ -39,15 +39,19 @@ func TestTheBrake(t *testing.T) {
 		if len(all) != 1 || all[0].OptOuts != store.BrakeAnHour+9 || all[0].People != all[0].OptOuts || all[0].Forged != nil {
 			t.Fatalf("the batches are %+v", all)
 		}
-		if n, err := s.Ringing(ctx, store.AlarmBrake); err != nil || n != 1 {
-			t.Errorf("the brake rings %d times, %v", n, err)
+		// The journal's alarm may ring beside it, where the disk stood still for a second.
+		alarms, err := s.Alarms(ctx, true)
+		must(t, err)
+		alarms = slices.DeleteFunc(alarms, func(a store.Alarm) bool { return a.Kind == store.AlarmJournal })
+		if len(alarms) != 1 || alarms[0].Kind != store.AlarmBrake || alarms[0].Key != "batch 1" {
+			t.Errorf("the alarms are %+v", alarms)
 		}
 		if e, _ := s.Explain(ctx, "p58@example.com"); e.State.Topics["product"] != "out" {
 			t.Error("an opt-out of the flood has no effect")
 		}
 		must(t, s.MarkGenuine(ctx, 1))
 		if n, err := s.Ringing(ctx, store.AlarmBrake); err != nil || n != 0 {
-			t.Errorf("after staff looked it rings %d times, %v", n, err)
+			t.Errorf("after staff looked the brake rings %d times, %v", n, err)
 		}
 		if err := s.MarkGenuine(ctx, 2); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("a batch that is not: %v", err)

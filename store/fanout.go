@@ -97,7 +97,8 @@ func (t *tx) fanOut(ctx context.Context, id int64, read stretch) (done bool, err
 // betweenSteps waits for the steps of fan-outs that may have read a person as they
 // were, and holds the next ones off until the transaction has ended: all rows of the
 // person are there then, and none is written under a key that is no longer theirs.
-// Who holds a counter or the ledger by then could wait for a step that waits for them.
+// It comes before counters and the ledger: a step takes numbers too, and each would
+// wait for the other.
 func (t *tx) betweenSteps(ctx context.Context) error { return t.barrier(ctx, t.s.d.awaitFanOuts) }
 
 func (t *tx) barrier(ctx context.Context, lock string) error {
